@@ -1,0 +1,41 @@
+"""What can go wrong outside, by what the caller must do.
+
+ConnectorError
+├── Unavailable      try again later: the network is down, slow or talks nonsense
+├── RateLimited      wait until ``until``
+├── AuthFailed       stop this source and tell a person
+├── Rejected         never again: the network said no for good
+└── AmbiguousWrite   it may be public: look before anything else
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class ConnectorError(Exception):
+    """Something outside failed; a subclass says what to do about it. Carries no token, handle or post text."""
+
+
+class Unavailable(ConnectorError):
+    """The network cannot be used at present; try again later."""
+
+
+class RateLimited(ConnectorError):
+    """The network wants no request before *until* (aware UTC; None when it did not say)."""
+
+    def __init__(self, message: str, *, until: datetime | None) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class AuthFailed(ConnectorError):
+    """The credentials are refused; a person must renew them."""
+
+
+class Rejected(ConnectorError):
+    """The network refuses this for good; the same again would be refused again."""
+
+
+class AmbiguousWrite(ConnectorError):
+    """The reply may be public or not; look before saying anything again."""

@@ -1,0 +1,150 @@
+"""The promise every channel keeps; tests/connectors/contract.py quotes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias, runtime_checkable
+
+from connectors.length import LengthRule
+from connectors.post import Author, Post, Refusal, Reply, Sent
+
+Cursor: TypeAlias = str
+
+
+class SendClass(StrEnum):
+    """How an unknown outcome of a send is settled (docs/reliability.md)."""
+
+    KEYED = "A"  # repeat the same write: the network knows our key
+    KEYED_FOR_A_TIME = "A*"  # repeat within keyed_for, read back too
+    READ_BACK = "B"  # look several times over settle_after, then one more try
+    BLIND = "C"  # nobody can look: a person decides
+    LISTEN_ONLY = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a channel can do, as data: callers ask flags, never names."""
+
+    send_class: SendClass
+    length: LengthRule | None = None
+    search: bool = False
+    thread: bool = False
+    edits: bool = False
+    deletions: bool = False
+    pushed: bool = False
+    requires_summon: bool = False
+    lookup_batch: int = 100
+    keyed_for: timedelta | None = None
+    settle_after: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadItem:
+    """One item of an answer that could not be read: kept raw (bounded), its page-mates go on."""
+
+    raw: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Posts oldest first, the cursor after them, and whether more waits right now.
+
+    deleted: ids the network reported as gone. bad: items nobody could read.
+    """
+
+    posts: Sequence[Post]
+    cursor: Cursor
+    more: bool = False
+    deleted: Sequence[str] = ()
+    bad: Sequence[BadItem] = ()
+
+
+class Connector(Protocol):
+    """Listens to one account on one network.
+
+    Entering makes sessions and threads but asks the network nothing; closing twice is harmless. Every method raises
+    RateLimited, Unavailable or AuthFailed (and nothing else; never a vendor exception), keeps no state on disk, never
+    retries, never sleeps, never blocks the event loop, never logs text, handles or tokens.
+    """
+
+    name: str
+    channel: str
+    capabilities: Capabilities
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def streams(self) -> Sequence[str]:
+        """Names of what is polled separately, each with its own cursor: ``mentions``, ``search:<query>`` ..."""
+        ...
+
+    async def identity(self) -> Author:
+        """Return our own account; one request at most, then remembered."""
+        ...
+
+    async def fetch(self, stream: str, cursor: Cursor | None) -> Page:
+        """Return posts after *cursor*, oldest first, and a new cursor (opaque).
+
+        None means now minus the source's lookback: a first visit is bounded. Same cursor, same page, until the network
+        has news. Reads an overlap behind the cursor, so a post that surfaces late is found; the same post may come
+        again and is dropped by id later. A bad item lands in ``bad``; its page-mates stay.
+        """
+        ...
+
+    async def thread(self, post: Post) -> Sequence[Post]:
+        """Return the posts above *post*, root first, without *post*; what is gone is left out."""
+        ...
+
+    async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
+        """Return for each of *ids* (``capabilities.lookup_batch`` at most) the post as it stands now, None when gone."""
+        ...
+
+
+@runtime_checkable
+class Replier(Protocol):
+    """Speaks in public for one account. A connector whose send class is not LISTEN_ONLY is one too."""
+
+    async def send(self, reply: Reply) -> Sent:
+        """Say it, with one write request.
+
+        Raises Rejected for good; AmbiguousWrite whenever it may be public (time-out, cut, 5xx, nonsense after the
+        request left, "duplicate content"); Unavailable only when the request surely was not taken.
+        """
+        ...
+
+    async def find(self, reply: Reply) -> Sent | None:
+        """Look whether *reply* is already public: ours, under that parent, with that text. None: not seen (yet)."""
+        ...
+
+    def may_reply(self, post: Post) -> Refusal | None:
+        """Return why the network's own rules forbid a reply to *post*, or None."""
+        ...
+
+    def overrun(self, post: Post, text: str) -> int:
+        """Return by how many units *text* as a reply to *post* is too long for the network, 0 when it fits."""
+        ...
+
+
+@runtime_checkable
+class Receiver(Protocol):
+    """Takes posts that are pushed to us; ``capabilities.pushed`` says so. The caller answers 2xx only after commit."""
+
+    def receive(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivered:
+        """Verify and read one delivery. Raises AuthFailed (signature, age) or Rejected (unreadable, says why)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """One verified delivery: *id* is the sender's own, the same again is the same delivery."""
+
+    id: str
+    page: Page
