@@ -1,4 +1,4 @@
-"""Composition: settings become parts. The only place that asks the registries, and the only one that hands settings out."""
+"""Composition: settings become parts. Only here are registries asked and settings handed out."""
 
 from __future__ import annotations
 

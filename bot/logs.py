@@ -12,7 +12,18 @@ import structlog
 LEVELS = ("debug", "info", "warning", "error")
 
 # These print headers, URLs with tokens or whole bodies when they are allowed to speak freely.
-TALKATIVE = ("tweepy", "prawcore", "praw", "urllib3", "httpx", "httpcore", "oauthlib", "requests_oauthlib", "aiohttp", "asyncio")
+TALKATIVE = (
+    "tweepy",
+    "prawcore",
+    "praw",
+    "urllib3",
+    "httpx",
+    "httpcore",
+    "oauthlib",
+    "requests_oauthlib",
+    "aiohttp",
+    "asyncio",
+)
 
 
 def set_up(*, level: str, as_json: bool) -> None:
@@ -33,7 +44,9 @@ def set_up(*, level: str, as_json: bool) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
+    )
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 

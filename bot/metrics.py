@@ -24,18 +24,26 @@ connector_request = Histogram(
 connector_blocked_until = Gauge(
     "harken_connector_rate_limit_reset_timestamp_seconds", "No request before this", ["source"], registry=registry
 )
-items_quarantined = Counter("harken_items_quarantined", "Items nobody could read", ["stage", "reason"], registry=registry)
+items_quarantined = Counter(
+    "harken_items_quarantined", "Items nobody could read", ["stage", "reason"], registry=registry
+)
 queue_depth = Gauge("harken_queue_depth", "Errands that wait", ["stage", "state"], registry=registry)
-queue_oldest_age = Gauge("harken_queue_oldest_age_seconds", "Age of the oldest waiting errand", ["stage"], registry=registry)
+queue_oldest_age = Gauge(
+    "harken_queue_oldest_age_seconds", "Age of the oldest waiting errand", ["stage"], registry=registry
+)
 stage_duration = Histogram("harken_stage_duration_seconds", "One batch through a stage", ["stage"], registry=registry)
-classify_fallback = Counter("harken_classify_fallback", "Posts that the main model did not judge", ["reason"], registry=registry)
+classify_fallback = Counter(
+    "harken_classify_fallback", "Posts that the main model did not judge", ["reason"], registry=registry
+)
 decisions = Counter("harken_decisions", "Decisions by kind", ["network", "decision"], registry=registry)
 replies = Counter("harken_replies", "Replies by how they ended", ["network", "outcome"], registry=registry)
 replies_unknown = Gauge("harken_replies_unknown", "Replies nobody knows whether they were said", registry=registry)
 readback = Counter("harken_readback", "Looks for a reply that may be public", ["network", "result"], registry=registry)
 reply_blocked = Counter("harken_reply_blocked", "Replies stopped at the last moment", ["guard"], registry=registry)
 tickets = Counter("harken_tickets", "Tickets by how opening them ended", ["desk", "outcome"], registry=registry)
-deletions = Counter("harken_deletions", "Posts whose text was removed because the network removed it", ["network"], registry=registry)
+deletions = Counter(
+    "harken_deletions", "Posts whose text was removed because the network removed it", ["network"], registry=registry
+)
 webhooks = Counter("harken_webhook", "Pushed deliveries", ["direction", "outcome"], registry=registry)
 event_loop_lag = Histogram(
     "harken_event_loop_lag_seconds",

@@ -164,7 +164,9 @@ SECRET_WORDS = ("token", "secret", "password", "key", "url")
 def shown(key: str, value: object) -> str:
     """Return *value* for a message or a listing, masked when its key sounds like a secret."""
     last = key.rsplit(".", 1)[-1]
-    if isinstance(value, SecretStr) or (isinstance(value, str) and value and any(word in last for word in SECRET_WORDS[:4])):
+    if isinstance(value, SecretStr) or (
+        isinstance(value, str) and value and any(word in last for word in SECRET_WORDS[:4])
+    ):
         return "'********'"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
