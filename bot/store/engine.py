@@ -1,8 +1,8 @@
 """Two doors to memory: ``read`` and ``write``. Each runs one synchronous function in one transaction, off the loop.
 
 Because the function is synchronous it cannot await a network or a model inside its transaction; nobody has to remember
-not to. On SQLite one thread owns the one connection that writes and checkpoints: versions below 3.51.3 can corrupt a WAL
-that two connections write and checkpoint at once (sqlite.org/wal.html#walresetbug).
+not to. On SQLite one thread owns the one connection that writes and checkpoints: versions below 3.51.3 can corrupt a
+WAL that two connections write and checkpoint at once (sqlite.org/wal.html#walresetbug).
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ from sqlmodel import Session, col, select
 from bot.store import events, jobs
 from bot.store.tables import (
     AuthorRow,
+    CaseRow,
     CursorRow,
+    DeliveryRow,
     Outcome,
     PostRow,
     QuarantineRow,
@@ -173,7 +175,7 @@ def select_kept(session: Session, *where: sa.ColumnElement[bool], limit: int | N
         .order_by(_post.c.created_at, _post.c.id)
         .limit(limit)
     )
-    return [kept_of(row._mapping) for row in session.connection().execute(query)]
+    return [kept_of(dict(row._mapping)) for row in session.connection().execute(query)]
 
 
 def kept_of(row: Mapping[str, Any]) -> Kept:
@@ -251,7 +253,6 @@ def apply_recheck(session: Session, source: str, found: Mapping[str, Post | None
 
 def take_delivery(session: Session, *, source: str, delivery_id: str, body_hash: str, now: datetime) -> bool | None:
     """Remember a pushed delivery. True: new. False: the same again. None: the same id with another body."""
-    from bot.store.tables import DeliveryRow
 
     known = session.get(DeliveryRow, (source, delivery_id))
     if known is not None:
@@ -298,11 +299,11 @@ def _author_ids(session: Session, posts: Iterable[Post]) -> dict[tuple[str, str]
     return ids
 
 
-def _authors(session: Session, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], sa.Row[Any]]:
+def _authors(session: Session, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Any]:
     by_channel: dict[str, list[str]] = {}
     for channel, external_id in wanted:
         by_channel.setdefault(channel, []).append(external_id)
-    found: dict[tuple[str, str], sa.Row[Any]] = {}
+    found: dict[tuple[str, str], Any] = {}
     for channel, ids in by_channel.items():
         query = sa.select(_author.c.id, _author.c.external_id, _author.c.handle, _author.c.display_name).where(
             _author.c.channel == channel, _author.c.external_id.in_(ids)
@@ -380,7 +381,6 @@ def _ids_of(session: Session, source: str, external_ids: Sequence[str]) -> list[
 
 def _forget_in_cases(session: Session, post_ids: Sequence[int]) -> None:
     """Take the text of deleted posts out of what cases remember of them."""
-    from bot.store.tables import CaseRow
 
     case = table_of(CaseRow)
     keys = {
