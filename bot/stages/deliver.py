@@ -81,8 +81,8 @@ class DeliverWork:
         if errand is None:
             await self._store.write(jobs.finish, [job.id], now=self._clock())
             return
-        connector = self._connectors.get(errand.source)
-        if not isinstance(connector, Replier) or connector is None:
+        connector: Any = self._connectors.get(errand.source)
+        if not isinstance(connector, Replier):
             await self._refused(errand, job, f"the source {errand.source!r} cannot send replies; see its configuration")
             return
         match errand.state:
@@ -148,22 +148,14 @@ class DeliverWork:
         metrics.readback.labels(network=errand.reply.target.channel, result="found" if found else "not_seen").inc()
         if found is not None:
             await self._sent(errand, found, job)
-        elif self._may_repeat_now(capabilities, now - began):
+        elif capabilities.send_class is SendClass.KEYED:
             await self._again(connector, errand, job, most=KEYED_SENDS)
         elif now - (errand.last_sent_at or began) < capabilities.settle_after:
             await self._look_again(errand, job, now + self._pause(capabilities))
+        elif capabilities.keyed_for is not None and now - began > capabilities.keyed_for:
+            await self._to_person(errand, job, "it was not seen, and the network has forgotten our key")
         else:
             await self._again(connector, errand, job, most=MAX_SENDS)
-
-    @staticmethod
-    def _may_repeat_now(capabilities: Capabilities, age: timedelta) -> bool:
-        if capabilities.send_class is SendClass.KEYED:
-            return True
-        return (
-            capabilities.send_class is SendClass.KEYED_FOR_A_TIME
-            and capabilities.keyed_for is not None
-            and age < capabilities.keyed_for
-        )
 
     async def _again(self, connector: Any, errand: Errand, job: Job, *, most: int) -> None:
         if errand.attempts >= most:

@@ -153,7 +153,7 @@ def to_person(session: Session, reply_id: int, reason: str, *, now: datetime, jo
 
 
 def settle_start(session: Session, *, now: datetime) -> int:
-    """At the start of the only daemon: each reply caught in SENDING may be public, so it is UNKNOWN. Return how many."""
+    """At the start of the only daemon: what is SENDING may be public, so it is UNKNOWN. Return how many."""
     rows = session.exec(select(ReplyRow).where(ReplyRow.state == ReplyState.SENDING)).all()
     for row in rows:
         row.state, row.reason = ReplyState.UNKNOWN, "the daemon ended while it was being sent"
