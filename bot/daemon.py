@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +22,7 @@ import structlog
 from bot import metrics
 from bot.app import App
 from bot.schedule import Schedule
+from bot.stages.work import Work
 from bot.store import jobs, migrate, replies, sources
 from bot.store.engine import StoreError, warn_of_old_sqlite
 from bot.store.tables import Stage
@@ -131,7 +133,7 @@ class Daemon:
     def _workers(self) -> list[Worker]:
         app = self._app
         many = app.settings.work.batch
-        plan = [
+        plan: list[tuple[Work, int, int]] = [
             (app.triage_work(), many, TRIAGE_TASKS),
             (app.hand_off_work(), many, 1),
             (app.deliver_work(), 1, app.settings.work.replies_at_once),
@@ -150,7 +152,7 @@ class Daemon:
             for stream in poller.streams():
                 self._schedule.every(
                     seconds,
-                    lambda poller=poller, stream=stream: poller.poll(stream),  # type: ignore[misc]
+                    partial(poller.poll, stream),
                     name=f"poll:{poller.name}:{stream}",
                     first_at=app.clock(),
                     jitter_s=seconds / 10 if seconds >= 10 else 0,
@@ -158,7 +160,7 @@ class Daemon:
             older_than = timedelta(hours=app.settings.work.recheck_hours)
             self._schedule.every(
                 RECHECK_S,
-                lambda poller=poller: poller.recheck(older_than=older_than),  # type: ignore[misc]
+                partial(poller.recheck, older_than=older_than),
                 name=f"recheck:{poller.name}",
                 first_at=None,
                 jitter_s=RECHECK_S / 10,

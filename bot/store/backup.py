@@ -25,10 +25,10 @@ def backup(store: Store, folder: Path, *, now: datetime) -> Path:
 
 
 def _sqlite(store: Store, path: Path) -> Path:
-    with closing(sqlite3.connect(f"file:{store.url.database}?mode=ro", uri=True)) as source:
-        with closing(sqlite3.connect(path)) as copy:
-            source.backup(copy)
-            found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+    where = f"file:{store.url.database}?mode=ro"
+    with closing(sqlite3.connect(where, uri=True)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+        found = copy.execute("PRAGMA integrity_check").fetchone()[0]
     path.chmod(0o600)
     if found != "ok":
         path.unlink()

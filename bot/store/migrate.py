@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,6 @@ def upgrade(store: Store) -> None:
         raise StoreError(f"the schema could not be brought to {head()}: {error}") from error
 
 
-def is_ours(name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
+def is_ours(name: str | None, kind: str, parents: MutableMapping[Any, Any]) -> bool:
     """Say whether Alembic should compare this object: the full-text tables are made by hand."""
     return not (kind == "table" and name is not None and name.startswith("article_search"))
