@@ -78,8 +78,9 @@ class Recorded(Network):
         body = turn.body
         if self.complete and request.method == "GET":
             answer = orjson.loads(body)
+            is_own = request.path.startswith("/2/users/") and request.path.endswith("/tweets")
             for item in answer["data"] if isinstance(answer["data"], list) else ():
-                item["author_id"] = AUTHOR["id"]
+                item["author_id"] = request.path.split("/")[3] if is_own else AUTHOR["id"]
             body = orjson.dumps({**answer, "includes": {"users": [AUTHOR]}})
         kept = {key: value for key, value in turn.headers.items() if key.startswith(("x-rate", "content-type"))}
         packed = {**kept, "Content-Encoding": "gzip", "Set-Cookie": "guest_id=PLACEHOLDER; Path=/"}
@@ -170,7 +171,7 @@ async def test_a_recorded_write_is_sent(network: Recorded, clock: HandClock) -> 
     assert "Cookie" not in network.requests[-1].headers
 
 
-def test_a_hundred_recorded_posts_are_read_whole() -> None:
+def test_a_recorded_timeline_is_read_whole() -> None:
     answer = orjson.loads(recorded("get_home_timeline")[0].body)
     for each in answer["data"]:
         each["author_id"] = AUTHOR["id"]
