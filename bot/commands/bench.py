@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 PAGE = 100
 SEED = 7
-WORDS = ["the", "my", "order", "parcel", "account", "app", "card", "train", "flight", "refund", "late", "broken", "please", "help", "why", "when", "never", "again", "still", "waiting", "password", "login", "charge", "invoice", "thanks", "great", "awful", "slow", "down", "error", "update", "cancel", "booking", "seat", "room", "delivery", "driver", "today", "yesterday", "hour", "week", "month", "money", "back", "support", "team", "nobody", "answers", "phone", "email", "website", "screen", "crashed", "stuck", "missing", "wrong", "size", "colour", "damaged", "box", "return", "exchange", "price", "discount", "code", "plan", "upgrade", "internet", "signal", "outage"]
+WORDS = """
+the my order parcel account app card train flight refund late broken please help why when never again still waiting
+password login charge invoice thanks great awful slow down error update cancel booking seat room delivery driver
+today yesterday hour week month money back support team nobody answers phone email website screen crashed stuck
+missing wrong size colour damaged box return exchange price discount code plan upgrade internet signal outage
+""".split()
 
 
 @click.group()
