@@ -159,6 +159,7 @@ class PostRow(SQLModel, table=True):
     title: str = _text()
     text: str = _text()
     revision: str
+    edits: int = 0
     url: str | None = None
     language: str | None = None
     parent_id: str | None = None
