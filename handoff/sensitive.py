@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 import regex
@@ -244,15 +245,21 @@ class Lexicon:
         if own := tuple(own):
             lists[Topic.OWN] = own
         self._patterns = [(topic, _pattern(entries)) for topic, entries in lists.items()]
+        # One decision asks several times about the same text.
+        self._find = lru_cache(maxsize=256)(self._search)
 
     def topics(self, text: str) -> tuple[Topic, ...]:
         """Return the topics whose words stand in *text*, the gravest first."""
+        return self._find(text)
+
+    def _search(self, text: str) -> tuple[Topic, ...]:
         folded = " ".join(fold(text).split())
         return tuple(topic for topic, pattern in self._patterns if pattern.search(folded))
 
 
 def _pattern(entries: Iterable[str]) -> regex.Pattern[str]:
-    spaced, unspaced = [], []
+    spaced: list[str] = []
+    unspaced: list[str] = []
     for entry in sorted(set(entries)):
         folded = fold(entry)
         escaped = r"\W+".join(regex.escape(part).replace(r"\*", r"\w*") for part in folded.split())
