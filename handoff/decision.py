@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from handoff import guards, priority, reading, routing, sla
+from handoff import guards, priority, reading
 from handoff.policy import Mode, Policy
+from handoff.routing import queue_for
 from handoff.situation import Candidate, Situation
+from handoff.sla import due_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +84,9 @@ def decide(situation: Situation, policy: Policy) -> Decision:
     rank = priority.rank(situation, policy)
     return Draft(
         answer=answer,
-        queue=routing.queue(situation, policy),
+        queue=queue_for(situation, policy),
         priority=rank.level,
-        due_at=sla.due_at(situation, policy, priority=rank.level),
+        due_at=due_at(situation.now, rank.level, policy, asked_at=situation.post.created_at),
         reasons=[found, *(cautions or [f"a person approves {intent} on {situation.source}"]), *rank.reasons],
     )
 
@@ -131,9 +133,9 @@ def _escalate(situation: Situation, policy: Policy, reasons: Sequence[str]) -> E
     careful = bool(reading.topics(situation, policy))
     likely = reading.best(situation) if not guards.unlikely_answer(situation, policy) else None
     return Escalate(
-        queue=routing.queue(situation, policy),
+        queue=queue_for(situation, policy),
         priority=rank.level,
-        due_at=sla.due_at(situation, policy, priority=rank.level),
+        due_at=due_at(situation.now, rank.level, policy, asked_at=situation.post.created_at),
         reasons=list(dict.fromkeys([*reasons, *rank.reasons])),
         answer=None if careful else likely,
     )

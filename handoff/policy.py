@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -167,6 +167,11 @@ class PolicySettings(_Table):
                 raise ValueError(f"{word!r} would match everything; write a word")
         return value
 
+    def policy(self) -> Policy:
+        """Return the policy that these settings describe."""
+        topics = [Topic(name) for name in self.sensitive_topics]
+        return Policy(self, Lexicon(own=self.sensitive_words, topics=topics))
+
 
 def _check(names: Iterable[str]) -> None:
     for name in names:
@@ -180,12 +185,6 @@ class Policy:
 
     settings: PolicySettings
     lexicon: Lexicon
-
-    @classmethod
-    def of(cls, settings: PolicySettings) -> Self:
-        """Return the policy that *settings* describe."""
-        topics = [Topic(name) for name in settings.sensitive_topics]
-        return cls(settings, Lexicon(own=settings.sensitive_words, topics=topics))
 
     def mode(self, source: str, intent: str) -> Mode:
         """Return how far the bot goes for *intent* on *source*.

@@ -7,7 +7,7 @@ from handoff.policy import Policy
 from handoff.situation import Situation
 
 
-def queue(situation: Situation, policy: Policy) -> str:
+def queue_for(situation: Situation, policy: Policy) -> str:
     """Return the name of the queue that gets the post."""
     names = (*(topic.value for topic in reading.topics(situation, policy)), reading.intent(situation))
     return next(

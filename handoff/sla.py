@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from handoff.policy import Policy
-from handoff.situation import Situation
 
 GRACE = timedelta(minutes=15)
 """What comes to us late is not late before somebody could look at it."""
 
 
-def due_at(situation: Situation, policy: Policy, *, priority: int) -> datetime:
-    """Return when the first answer is due: the customer's clock runs from the post, ours gets GRACE at least."""
+def due_at(now: datetime, priority: int, policy: Policy, *, asked_at: datetime | None = None) -> datetime:
+    """Return when the first answer to a matter of *priority* (1 to 4) is due.
+
+    The customer's clock runs from *asked_at* (default: now), ours gets GRACE from now at least.
+    """
     target = policy.target(priority)
-    asked = min(situation.post.created_at, situation.now)
-    return max(asked + target, situation.now + min(GRACE, target))
+    asked = now if asked_at is None else min(asked_at, now)
+    return max(asked + target, now + min(GRACE, target))

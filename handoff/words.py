@@ -15,6 +15,10 @@ _UNSPACED = regex.compile(
 )
 
 
+MAX_CHARS = 64
+"""A longer run is no word; databases refuse index terms beyond some 2,000 bytes."""
+
+
 def fold(text: str) -> str:
     """Return *text* without case, accents, compatibility forms and invisible characters.
 
@@ -36,11 +40,11 @@ def words(text: str) -> list[str]:
         position = 0
         for block in _UNSPACED.finditer(run):
             if block.start() > position:
-                found.append(run[position : block.start()])
+                found.append(run[position : block.start()][:MAX_CHARS])
             found.extend(_pairs(block.group()))
             position = block.end()
         if position < len(run):
-            found.append(run[position:])
+            found.append(run[position:][:MAX_CHARS])
     return found
 
 

@@ -1,4 +1,4 @@
-"""Fits the weights of ``confidence`` and prints how well they hold on questions not used: ``python -m handoff.knowledge.fit``.
+"""Fits the weights of ``confidence``, prints how they hold on other questions: ``python -m handoff.knowledge.fit``.
 
 Reads the folder $HARKEN_SHARED/data. A known question is asked twice: with its article in the index, and with it
 taken out, which is the hardest way not to know. Requests to a home assistant (clinc150) and real posts to airlines and
@@ -58,7 +58,7 @@ def rows(data: Path, name: str) -> list[Row]:
 def asked(
     name: str, index: Index, queries: Sequence[Query], slugs: Sequence[str], *, without_answer: bool, weight: float
 ) -> Asked:
-    """Return *queries* with their features; slugs: of the right articles, "" for none, taken out if *without_answer*."""
+    """Return *queries* with their features. slugs: right articles, "" for none; taken out if *without_answer*."""
     evidence = stacked(index.features(queries))
     place = {slug: number for number, slug in enumerate(index.slugs)}
     right = np.array([place.get(slug, -1) for slug in slugs], dtype=np.intp)
@@ -84,7 +84,7 @@ def chances(weights: Array, evidence: Array) -> Array:
 def fit(sets: Sequence[Asked], *, free: Collection[str], fixed: Array | None = None) -> Array:
     """Return the weights that make the right answers likeliest: features, then "none". free: features that may count.
 
-    No weight falls below 0: a word in common never speaks against an article. fixed: start, and the value of what is not free.
+    No weight falls below 0: a word in common never speaks against an article. fixed: values of what is not free.
     """
     names = (*FEATURES, "none")
     rest = np.zeros(len(names)) if fixed is None else fixed
@@ -121,9 +121,10 @@ def report(title: str, weights: Array, sets: Sequence[Asked]) -> list[str]:
     for threshold in (0.2, 0.35, 0.5, 0.7, 0.8, 0.9, 0.95):
         over = p > threshold
         given = (w * over).sum()
-        precision = (w * over * ok).sum() / given if given else float("nan")
+        hits = (w * over * ok).sum()
+        precision = hits / given if given else float("nan")
         lines.append(
-            f"  over {threshold:4}: right {precision:.3f}, of the known answered {(w * over * ok).sum() / max(known, 1e-9):.3f}"
+            f"  over {threshold:4}: right {precision:.3f}, of the known answered {hits / max(known, 1e-9):.3f}"
         )
     tenths = np.minimum((p * 10).astype(int), 9)
     error = sum(abs((w * (ok - p))[tenths == k].sum()) for k in range(10)) / w.sum()
@@ -132,7 +133,7 @@ def report(title: str, weights: Array, sets: Sequence[Asked]) -> list[str]:
 
 
 class Material:
-    """The data sets as indexes and queries. language: what queries claim; "und" keeps them from the encoder's vectors."""
+    """The data sets as indexes and queries; not by_meaning keeps queries from the encoder's vectors."""
 
     def __init__(self, data: Path, embed: Embed) -> None:
         self.data = data
@@ -187,7 +188,7 @@ class Material:
         strangers: slice,
         by_meaning: bool,
     ) -> list[Asked]:
-        """Return one third questions with an answer, and in equal shares its loss, requests and posts that have none."""
+        """Return one third questions with an answer; in equal shares its loss, requests and posts without one."""
         share = len(known) * (1 - ANSWERABLE) / ANSWERABLE / 3
         sets = [
             asked(name, index, known, slugs, without_answer=False, weight=1.0),

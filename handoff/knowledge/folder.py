@@ -9,7 +9,7 @@ from handoff.knowledge.article import Article, ArticleError, read
 SKIPPED = frozenset({"readme.md"})
 
 
-def load(folder: Path) -> list[Article]:
+def load_folder(folder: Path) -> list[Article]:
     """Return the articles of every ``.md`` file in *folder* and below, by slug and locale.
 
     A README and what begins with a dot or an underscore is skipped. Raises ArticleError with every fault of every
