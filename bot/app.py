@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from handoff.knowledge.article import Article, ArticleError
 from handoff.knowledge.folder import load_folder
 from handoff.policy import Policy, PolicySettings
 from pydantic import BaseModel, ValidationError
@@ -79,7 +80,8 @@ def make_classifier(settings: Settings) -> ClassifierEmbedder:
 
 def make_policy(settings: Settings) -> Policy:
     """Return the policy of the config. Raises ConfigError."""
-    return checked(PolicySettings, settings.handoff, ("handoff",)).policy()
+    options: PolicySettings = checked(PolicySettings, settings.handoff, ("handoff",))
+    return options.policy()
 
 
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
@@ -133,6 +135,17 @@ def checked(model: type[Any], table: Mapping[str, Any], where: Sequence[str]) ->
     return value
 
 
+def read_articles(settings: Settings) -> list[Article] | None:
+    """Return the articles of the configured folder, None without one. Raises ConfigError with every fault."""
+    folder = settings.knowledge.folder
+    if folder is None:
+        return None
+    try:
+        return load_folder(folder)
+    except ArticleError as error:
+        raise ConfigError("\n".join(f"knowledge.folder: {problem}" for problem in error.problems)) from error
+
+
 class App:
     """All parts of one process, made from *settings*; nothing is opened before ``open``."""
 
@@ -148,6 +161,7 @@ class App:
         self.store = open_store(settings, daemon=True)
         self.stream = TableStream(self.store, clock=clock, holder=self.holder)
         self.knowledge = Knowledge(self.policy)
+        self._articles = read_articles(settings)
 
     @property
     def connectors(self) -> dict[str, Connector]:
@@ -207,17 +221,11 @@ class App:
 
     async def load_knowledge(self) -> None:
         """Bring the store in step with the folder of articles, and the index with the store."""
-        folder = self.settings.knowledge.folder
-        if folder is not None:
-            loaded = await self._read_folder(folder)
-            if loaded is not None:
-                await self.store.write(articles.put_all, loaded, now=self.clock())
+        if self._articles is not None:
+            await self.store.write(articles.put_all, self._articles, now=self.clock())
         await articles.refresh_vectors(self.store, self._classifier, model=self._classifier.name)
         self.knowledge.load(await self.store.read(articles.entries))
         log.info("knowledge.loaded", articles=len(self.knowledge))
-
-    async def _read_folder(self, folder: Path) -> Any:
-        return load_folder(folder)
 
     async def _close_classifier(self) -> None:
         await self._classifier.aclose()
