@@ -1,8 +1,8 @@
 """Two doors to memory: ``read`` and ``write``. Each runs one synchronous function in one transaction, off the loop.
 
 Because the function is synchronous it cannot await a network or a model inside its transaction; nobody has to remember
-not to. On SQLite one thread owns the one connection that writes and checkpoints: versions below 3.51.3 can corrupt a WAL
-that two connections write and checkpoint at once (sqlite.org/wal.html#walresetbug).
+not to. On SQLite one thread owns the one connection that writes and checkpoints: versions below 3.51.3 can corrupt a
+WAL that two connections write and checkpoint at once (sqlite.org/wal.html#walresetbug).
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Store:
         try:
             self.url = sa.make_url(url)
         except sa.exc.ArgumentError as error:
-            raise StoreError("store.url is no database URL; write sqlite:///var/harken.db, or postgresql://...") from error
+            raise StoreError(
+                "store.url is no database URL; write sqlite:///var/harken.db, or postgresql://..."
+            ) from error
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if not self.is_sqlite and self.url.get_backend_name() != "postgresql":
             raise StoreError(f"store.url names {self.url.get_backend_name()!r}; sqlite and postgresql are supported")
@@ -65,7 +67,11 @@ class Store:
         else:
             self.url = self.url.set(drivername="postgresql+psycopg")
             self._writer = self._reader = sa.create_engine(
-                self.url, pool_size=readers + writers, max_overflow=0, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+                self.url,
+                pool_size=readers + writers,
+                max_overflow=0,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 10},
             )
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
@@ -115,6 +121,14 @@ class Store:
         if self._reader is not self._writer:
             self._reader.dispose()
         self._writer.dispose()
+
+
+def masked_url(url: str) -> str:
+    """Return a database URL with its password masked."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "(no database URL)"
 
 
 def warn_of_old_sqlite() -> None:

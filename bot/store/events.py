@@ -69,7 +69,7 @@ def add_all(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def latest_id(session: Session) -> int:
     """Return the highest id there is, 0 for none."""
-    return session.exec(select(sa.func.coalesce(sa.func.max(EventRow.id), 0))).one()
+    return session.exec(select(sa.func.max(EventRow.id))).one() or 0
 
 
 def after(session: Session, last_id: int, *, kinds: Sequence[str] = (), limit: int = 500) -> list[Event]:

@@ -108,7 +108,9 @@ def finish(session: Session, ids: Sequence[int], *, now: datetime) -> int:
     if not ids:
         return 0
     done = session.connection().execute(
-        sa.update(_table).where(_table.c.id.in_(ids), _table.c.done_at.is_(None)).values(done_at=now, claimed_until=None)
+        sa.update(_table)
+        .where(_table.c.id.in_(ids), _table.c.done_at.is_(None))
+        .values(done_at=now, claimed_until=None)
     )
     return int(done.rowcount)
 
@@ -127,9 +129,7 @@ def wait(session: Session, ids: Sequence[int], *, due_at: datetime, reason: str)
     session.connection().execute(
         sa.update(_table)
         .where(_table.c.id.in_(ids), _table.c.done_at.is_(None))
-        .values(
-            due_at=due_at, claimed_until=None, claimed_by=None, reason=reason[:500], attempts=_table.c.attempts - 1
-        )
+        .values(due_at=due_at, claimed_until=None, claimed_by=None, reason=reason[:500], attempts=_table.c.attempts - 1)
     )
 
 
