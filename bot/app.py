@@ -6,15 +6,12 @@ import hashlib
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from handoff.knowledge.article import Article, ArticleError
-from handoff.knowledge.folder import load_folder
-from handoff.policy import Policy, PolicySettings
 from pydantic import BaseModel, ValidationError
 
 from bot import metrics
@@ -26,7 +23,7 @@ from bot.stages.hand_off import HandOffWork
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
-from bot.store import articles, posts
+from bot.store import articles, people, posts
 from bot.store.engine import Store
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
@@ -41,6 +38,9 @@ from connectors.protocol import Connector, Receiver
 from connectors.registry import Clock
 from connectors.settings import SourceSettings
 from handoff import registry as desk_kinds
+from handoff.knowledge.article import Article, ArticleError
+from handoff.knowledge.folder import load_folder
+from handoff.policy import Policy, PolicySettings
 from handoff.protocol import Desk
 from handoff.registry import DeskSettings
 
@@ -54,6 +54,9 @@ TRIAGE_TASKS = 2
 TICKET_TASKS = 2
 
 REHEARSAL = "replay"
+
+FIRST_PERSON = "admin@localhost"
+"""Whom the first one-time link signs in, until there are accounts with real names."""
 
 
 def now() -> datetime:
@@ -284,9 +287,9 @@ class App:
             for _ in range(tasks)
         ]
 
-    def site(self, ready: Ready) -> AbstractAsyncContextManager[Site]:
-        """Return the pages."""
-        return Site(
+    async def serve(self, stack: AsyncExitStack, ready: Ready) -> int:
+        """Serve the pages until *stack* closes; return the port."""
+        site = Site(
             store=self.store,
             clock=self.clock,
             settings=self.settings.web,
@@ -295,6 +298,13 @@ class App:
             receive=self.receive,
             measure=self.measure,
         )
+        await site.start()
+        stack.push_async_callback(site.close)
+        return site.port
+
+    def sign_in_link(self, *, always: bool) -> str | None:
+        """Return the token of a one-time link for the first administrator: made on the first start, or *always*."""
+        return self.store.write_now(_first_link, now=self.clock(), always=always)
 
     def measure(self, source: str, text: str) -> tuple[int, int] | None:
         """Return how long *text* is and may be on the network of *source*, None where there is no rule."""
@@ -325,3 +335,12 @@ class App:
             return 409
         self.stream.wake(Stage.TRIAGE)
         return 202
+
+
+def _first_link(session: Any, *, now: datetime, always: bool) -> str | None:
+    admins = [each for each in people.everyone(session) if each.role == people.Role.ADMIN and each.is_active]
+    if admins and not always:
+        return None
+    if not admins:
+        people.add(session, email=FIRST_PERSON, name="Administrator", role=people.Role.ADMIN, now=now)
+    return people.add_link(session, email=admins[0].email if admins else FIRST_PERSON, now=now)

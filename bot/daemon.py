@@ -41,7 +41,8 @@ MIN_FREE = 0.05
 """Below this share of free disk the daemon is not ready."""
 
 
-OnReady: TypeAlias = Callable[[], None]
+OnReady: TypeAlias = Callable[[int | None], None]
+"""Called once with the port of the pages, None without them."""
 
 
 class Role(StrEnum):
@@ -97,8 +98,7 @@ class Daemon:
         app = self._app
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._measure_lag())]
-            if Role.WEB in self._roles:
-                await stack.enter_async_context(app.site(self._ready))
+            port = await app.serve(stack, self._ready) if Role.WEB in self._roles else None
             if Role.POLL in self._roles:
                 self._poll()
             self._schedule.every(TICK_S, self._measure_queues, name="queues", first_at=app.clock())
@@ -106,7 +106,7 @@ class Daemon:
             work = group.create_task(self._work()) if Role.WORK in self._roles else None
             log.info("daemon.ready", roles=sorted(self._roles), database=app.store.version)
             if on_ready is not None:
-                on_ready()
+                await asyncio.to_thread(on_ready, port)
             await self._stopping.wait()
             log.info("daemon.draining")
             self._schedule.stop()

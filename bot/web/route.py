@@ -56,7 +56,7 @@ class Route:
     doc: Doc | None = None
 
 
-class UndeclaredRoute(RuntimeError):  # noqa: N818
+class UndeclaredRoute(RuntimeError):
     """A route says not who may reach it; the site does not start."""
 
 
