@@ -27,7 +27,8 @@ from bot.store import articles, people, posts
 from bot.store.engine import Store
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
-from bot.web.site import Ready, Site
+from bot.web.parts import Ready
+from bot.web.site import Site
 from bot.worker import Worker
 from classifiers import registry as engines
 from classifiers.errors import ClassifierError
@@ -338,7 +339,7 @@ class App:
 
 
 def _first_link(session: Any, *, now: datetime, always: bool) -> str | None:
-    admins = [each for each in people.everyone(session) if each.role == people.Role.ADMIN and each.is_active]
+    admins = [each for each in people.everyone(session) if each.role == people.Role.ADMIN and each.disabled_at is None]
     if admins and not always:
         return None
     if not admins:
