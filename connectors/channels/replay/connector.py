@@ -5,71 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from math import isfinite
-from pathlib import Path
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import Field, StringConstraints
-
+from connectors.channels.replay.ledger import Entry, Ledger
+from connectors.channels.replay.recording import BEFORE_ALL, Change, Happening, Place, Recording, read
+from connectors.channels.replay.settings import LENGTHS, ReplaySettings
+from connectors.channels.replay.timeline import Timeline, read_cursor, read_moment, write_cursor
 from connectors.errors import Rejected, Unavailable
-from connectors.ledger import Entry, Ledger
-from connectors.length import LengthRule, Unit
 from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
 from connectors.protocol import BadItem, Capabilities, Cursor, Page, SendClass
-from connectors.record import AuthorRecord
-from connectors.recording import BEFORE_ALL, Change, Happening, Place, Recording, plausible, read
 from connectors.registry import Channel, Clock
-from connectors.settings import SourceSettings
 
 STREAM = "feed"
 ORIGIN = "replay_origin"
 PAGE = 100
 DEEPEST = 100
-
-LENGTHS = {
-    "x": LengthRule(unit=Unit.WEIGHTED, limit=280),  # docs.x.com/fundamentals/counting-characters
-    "bluesky": LengthRule(unit=Unit.GRAPHEMES, limit=300, max_bytes=3_000),  # app.bsky.feed.post lexicon
-    "mastodon": LengthRule(unit=Unit.CHARACTERS, limit=500, url_cost=23),  # docs.joinmastodon.org, default instance
-    "reddit": LengthRule(unit=Unit.CHARACTERS, limit=10_000),  # reddit.com/dev/api#POST_api_comment
-}
-
-
-class ReplaySettings(SourceSettings):
-    """``[sources.NAME]`` with ``kind = "replay"``."""
-
-    path: Path = Field(description="the recording, JSON Lines")
-    channel: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
-        description="the network it plays: x, reddit, mastodon, bluesky or a name of your own"
-    )
-    account: AuthorRecord = Field(description="our own account there: its posts are ours, not a customer's")
-    speed: float = Field(1.0, ge=0.01, le=1_000_000, description="60: an hour passes in a minute")
-    start: Literal["now", "ended", "recorded"] = Field(
-        "now",
-        description="now: the day begins when the source first runs; ended: it has just ended then, so all of it is "
-        "due at once; recorded: at the time of the file's start row",
-    )
-    ledger: Path | None = Field(None, description="where the replies taken are written; none: listen only")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """Where the recording's seconds lie on the calendar."""
-
-    origin: datetime
-    speed: float
-
-    def when(self, at: float) -> datetime:
-        """Return the moment that lies *at* seconds into the recording."""
-        return self.origin + timedelta(seconds=at / self.speed)
-
-    def reached(self, recording: Recording, now: datetime) -> float:
-        """Return how many seconds into *recording* the moment *now* lies; -1 before the start."""
-        seconds = (now - self.origin).total_seconds() * self.speed
-        # The last row of a day that has just ended must not be missed for a rounding error.
-        return recording.length_s if self.when(recording.length_s) <= now else seconds
 
 
 class Replay:
@@ -128,14 +80,14 @@ class Replay:
             posts=[self._post(one, timeline) for one in happened if one.change is not Change.DELETE],
             deleted=[one.record.id for one in happened if one.change is Change.DELETE],
             bad=[row for row in rows if isinstance(row, BadItem)],
-            cursor=_cursor(timeline, played[-1][0] if played else place),
+            cursor=write_cursor(timeline, played[-1][0] if played else place),
             more=len(due) > PAGE,
         )
 
     async def thread(self, post: Post) -> Sequence[Post]:
         """Return the posts above *post* as of now, and what we have said under them before it."""
         recording = await self._load()
-        timeline = self._timeline_of(post)
+        timeline = self._timeline_of(post, recording)
         reached = timeline.reached(recording, self._clock())
         said = {entry.id: entry for entry in await self._said()}
         above: dict[str, Post] = {}
@@ -163,7 +115,7 @@ class Replay:
     async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
         """Return the posts as of now. Raises Unavailable until a look or a post has told when the day began."""
         recording = await self._load()
-        timeline = self._timeline_of(None)
+        timeline = self._timeline_of(None, recording)
         reached = timeline.reached(recording, self._clock())
         said = {entry.id: entry for entry in await self._said()}
         return {
@@ -217,10 +169,10 @@ class Replay:
         speed = self._settings.speed
         if cursor:
             try:
-                origin, at, line = cursor.split("|")
-                return Timeline(_moment(origin), speed), (_finite(at), int(line))
+                origin, place = read_cursor(cursor)
             except ValueError as error:
                 raise Unavailable("the cursor is no replay's; give the source a new name to begin anew") from error
+            return Timeline(origin, speed), place
         if self._timeline is not None:
             return self._timeline, BEFORE_ALL
         match self._settings.start:
@@ -229,19 +181,25 @@ class Replay:
             case "ended":
                 return Timeline(now - timedelta(seconds=recording.length_s / speed), speed), BEFORE_ALL
             case "recorded":
-                if recording.started_at is None:
-                    raise Unavailable('start = "recorded" needs a row {"type": "start", "at": "<time>"} in the file')
-                return Timeline(recording.started_at, speed), BEFORE_ALL
+                return self._as_recorded(recording), BEFORE_ALL
 
-    def _timeline_of(self, post: Post | None) -> Timeline:
+    def _as_recorded(self, recording: Recording) -> Timeline:
+        if recording.started_at is None:
+            raise Unavailable('start = "recorded" needs a row {"type": "start", "at": "<time>"} in the file')
+        return Timeline(recording.started_at, self._settings.speed)
+
+    def _timeline_of(self, post: Post | None, recording: Recording) -> Timeline:
         """Return the timeline, which another process may have begun: every post we hand out says when."""
-        if self._timeline is None and post is not None and ORIGIN in post.facts:
-            try:
-                self._timeline = Timeline(_moment(post.facts[ORIGIN]), self._settings.speed)
-            except ValueError as error:
-                raise Unavailable("the post does not say when its replay began") from error
-        if self._timeline is None:
+        if self._timeline is not None:
+            return self._timeline
+        if self._settings.start == "recorded":
+            return self._as_recorded(recording)
+        if post is None or ORIGIN not in post.facts:
             raise Unavailable("the replay has not begun here yet; it has after its first look")
+        try:
+            self._timeline = Timeline(read_moment(post.facts[ORIGIN]), self._settings.speed)
+        except ValueError as error:
+            raise Unavailable("the post does not say when its replay began") from error
         return self._timeline
 
 
@@ -288,7 +246,7 @@ class ReplayNetwork(Replay):
 
     async def _accepts(self, reply: Reply) -> None:
         recording = await self._load()
-        timeline = self._timeline_of(reply.target)
+        timeline = self._timeline_of(reply.target, recording)
         if refusal := self.may_reply(reply.target):
             raise Rejected(refusal.reason)
         if over := self.overrun(reply.target, reply.text):
@@ -303,24 +261,6 @@ class ReplayNetwork(Replay):
 
     async def _said(self) -> Sequence[Entry]:
         return await asyncio.to_thread(self._ledger.entries)
-
-
-def _cursor(timeline: Timeline, place: Place) -> Cursor:
-    return f"{timeline.origin.isoformat()}|{place[0]!r}|{place[1]}"
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("the time carries no zone")
-    return plausible(moment.astimezone(UTC))
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError("the place is not a number")
-    return number
 
 
 def connect(*, name: str, settings: ReplaySettings, clock: Clock) -> Replay:

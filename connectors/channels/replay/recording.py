@@ -100,7 +100,7 @@ def _place(row: tuple[Place, Happening | BadItem]) -> Place:
     return row[0]
 
 
-class _UnreadableError(ValueError):
+class _Unreadable(ValueError):
     """This row cannot be played; the message says why."""
 
 
@@ -125,11 +125,11 @@ def parse(content: bytes) -> Recording:
                 case _Start() as start if started_at is None:
                     started_at = start.at
                 case _Start():
-                    raise _UnreadableError("the recording has started already")
+                    raise _Unreadable("the recording has started already")
                 case _Row() as row:
                     reached = row.at
                     changes.append(((row.at, number), row, line))
-        except _UnreadableError as error:
+        except _Unreadable as error:
             # It plays with the row above it: its own time may be what is wrong with it.
             rows.append(((reached, number), _bad(number, line, error)))
 
@@ -138,7 +138,7 @@ def parse(content: bytes) -> Recording:
         known = by_id.setdefault(row.post.id, [])
         try:
             one = _happening(place, row, known)
-        except _UnreadableError as error:
+        except _Unreadable as error:
             rows.append((place, _bad(place[1], line, error)))
             continue
         rows.append((place, one))
@@ -148,19 +148,19 @@ def parse(content: bytes) -> Recording:
 
 def _row(line: bytes) -> _Row | _Start:
     if len(line) > MAX_LINE_BYTES:
-        raise _UnreadableError(f"a row holds at most {MAX_LINE_BYTES} bytes")
+        raise _Unreadable(f"a row holds at most {MAX_LINE_BYTES} bytes")
     try:
         document: Any = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise _UnreadableError(f"not JSON: {error.msg}") from error
+        raise _Unreadable(f"not JSON: {error.msg}") from error
     if not isinstance(document, dict):
-        raise _UnreadableError("a row is an object")
+        raise _Unreadable("a row is an object")
     try:
         if document.get("type") == "start":
             return _Start.model_validate(document)
         return _Row.model_validate(document)
     except ValidationError as error:
-        raise _UnreadableError(why(error)) from error
+        raise _Unreadable(why(error)) from error
 
 
 def _happening(place: Place, row: _Row, known: Sequence[Happening]) -> Happening:
@@ -168,25 +168,25 @@ def _happening(place: Place, row: _Row, known: Sequence[Happening]) -> Happening
     record, change = row.post, row.type
     gone = bool(known) and known[-1].change is Change.DELETE
     if gone:
-        raise _UnreadableError("this post is deleted already")
+        raise _Unreadable("this post is deleted already")
     match change:
         case Change.EDIT | Change.DELETE:
             if not known:
-                raise _UnreadableError(f"nothing to {change}: no earlier row brings this post")
+                raise _Unreadable(f"nothing to {change}: no earlier row brings this post")
             record = known[-1].record.changed_by(record)
         case Change.REPOST:
             if record.parent_id is None:
-                raise _UnreadableError("post.parent_id: a repost names what it repeats")
+                raise _Unreadable("post.parent_id: a repost names what it repeats")
             record = record.model_copy(update={"kind": PostKind.REPOST})
         case Change.POST:
             pass
     try:
         record.post("replay", created_at=EPOCH, own_id="")
     except ValueError as error:
-        raise _UnreadableError(str(error)) from error
+        raise _Unreadable(str(error)) from error
     first_at = known[0].first_at if known else place[0]
     return Happening(place=place, change=change, record=record, first_at=first_at)
 
 
-def _bad(number: int, line: bytes, error: _UnreadableError) -> BadItem:
+def _bad(number: int, line: bytes, error: _Unreadable) -> BadItem:
     return BadItem(raw=line[:MAX_RAW_CHARS].decode(errors="replace"), reason=f"line {number}: {error}")
