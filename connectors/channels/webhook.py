@@ -23,20 +23,25 @@ from connectors.settings import SourceSettings
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)  # Standard Webhooks, "Signature scheme": 24 to 64 bytes
+MAX_SECRETS = 8
 MAX_HEADER_CHARS = 4_096
 MAX_ID_CHARS = 256
 
 
-def _key(secret: SecretStr) -> SecretStr:
+def _keys(secrets: SecretStr) -> SecretStr:
     # The library decodes base64 leniently: a secret with a typing error would become another key without a word.
-    text = secret.get_secret_value().removeprefix(PREFIX)
-    try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) not in KEY_BYTES:
-        raise ValueError(f"a secret is {PREFIX} and 24 to 64 random bytes in base64")
-    return secret
+    each = secrets.get_secret_value().split()
+    if not 1 <= len(each) <= MAX_SECRETS:
+        raise ValueError(f"write 1 to {MAX_SECRETS} secrets, divided by spaces")
+    for secret in each:
+        text = secret.removeprefix(PREFIX)
+        try:
+            key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) not in KEY_BYTES:
+            raise ValueError(f"a secret is {PREFIX} and 24 to 64 random bytes in base64")
+    return secrets
 
 
 class WebhookSettings(SourceSettings):
@@ -46,7 +51,9 @@ class WebhookSettings(SourceSettings):
         "webhook", description="what the posts' network is called in Harken"
     )
     account: AuthorRecord = Field(description="our own account there: its posts are ours, not a customer's")
-    secrets: Annotated[tuple[Annotated[SecretStr, AfterValidator(_key)], ...], Field(min_length=1, max_length=8)]
+    secrets: Annotated[SecretStr, AfterValidator(_keys)] = Field(
+        description="whsec_...; two, divided by a space, while one replaces the other"
+    )
     tolerance_s: float = Field(300.0, gt=0, le=3_600, description="how far a delivery's time may be from ours, seconds")
     max_bytes: int = Field(1_048_576, ge=1_024, le=16_777_216, description="the largest body taken")
     max_posts: int = Field(1_000, ge=1, description="posts and deletions one delivery may hold")
@@ -67,7 +74,7 @@ class Webhook:
         self.channel = settings.channel
         self.capabilities = Capabilities(send_class=SendClass.LISTEN_ONLY, pushed=True)
         self._settings = settings
-        self._signers = [Signer(secret.get_secret_value()) for secret in settings.secrets]
+        self._signers = [Signer(secret) for secret in settings.secrets.get_secret_value().split()]
         self._tolerance = timedelta(seconds=settings.tolerance_s)
 
     async def __aenter__(self) -> Self:
