@@ -15,7 +15,7 @@ from tweepy.asynchronous import AsyncClient
 
 from connectors.channels.x.cursor import XCursor, id_at
 from connectors.channels.x.door import Door
-from connectors.channels.x.posts import EXPANSIONS, NETWORK, TWEET_FIELDS, USER_FIELDS, Read, plain, read_all
+from connectors.channels.x.posts import EXPANSIONS, NETWORK, PARENTS, TWEET_FIELDS, USER_FIELDS, Read, plain, read_all
 from connectors.channels.x.settings import XSettings
 from connectors.errors import AmbiguousWrite, AuthFailed, Unavailable
 from connectors.length import LengthRule, Unit
@@ -30,8 +30,7 @@ PAGES_PER_LOOK = 10  # 1,000 posts held at once; more is walked with marks
 SEARCH_REACH = timedelta(days=7)  # docs.x.com/x-api/posts/search: recent search; an older since_id is a 400
 REACH_MARGIN = timedelta(minutes=1)  # for the time between our clock and X's
 TIMELINE_PAGES = 32  # 3,200 own posts, all that X gives
-MAX_ABOVE = 100  # posts of a thread above one
-WALK_BEFORE_SEARCH = 5  # look-ups before a deep thread is searched as a whole
+MAX_ABOVE = 50  # posts of a thread read above one
 URL_COST = 23  # docs.x.com/fundamentals/counting-characters
 
 log = structlog.get_logger()
@@ -110,48 +109,45 @@ class XConnector:
         me = await self.identity()
         now = self._clock()
         state = XCursor.read(cursor) if cursor is not None else None
+        is_first = state is None
         if state is None:
             if cursor is not None:
                 log.warning("cursor.unreadable", source=self.name)
             state = XCursor.first(now=now, lookback=self._settings.lookback)
-        is_first = state.seen is None and not state.marks
         floor = state.bottom(self._settings.overlap)
         ask = self._listing(stream, me, self._bounds(stream, state, floor, now))
         walk = await self._walk(ask, me, pages=self._settings.max_first_pages if is_first else PAGES_PER_LOOK)
         if walk.more and not is_first:
-            if walk.oldest is None or (state.top is not None and walk.oldest >= state.top):
+            if walk.oldest is None or walk.newest is None or (state.top is not None and walk.oldest >= state.top):
                 raise Unavailable("X gives pages without end")
-            return Page(posts=(), cursor=state.mark(walk.oldest, floor=floor).write(), more=True)
+            state = state.mark(oldest=walk.oldest, newest=walk.newest, floor=floor)
+            return Page(posts=(), cursor=state.write(), more=True)
         if walk.more:
             log.info("backfill.bounded", source=self.name, pages=self._settings.max_first_pages)
         done = state.done(walk.newest)
-        return Page(posts=walk.posts(), cursor=done.write(), more=done.floor is not None, bad=walk.bad)
+        return Page(posts=walk.posts(), cursor=done.write(), more=bool(done.marks), bad=walk.bad)
 
     async def thread(self, post: Post) -> Sequence[Post]:
         if post.parent_id is None:
             return ()
         me = await self.identity()
         known: dict[str, Read] = {}
-        asked: set[str] = set()
-        above: list[Read] = []
+        above: list[Post] = []
         wanted: str | None = post.parent_id
-        for step in range(MAX_ABOVE):
-            while wanted is not None and wanted in known and len(above) < MAX_ABOVE:
-                above.append(known.pop(wanted))
-                wanted = above[-1].post.parent_id
-            if wanted is None or wanted in asked or len(above) >= MAX_ABOVE:
-                break
-            if step == WALK_BEFORE_SEARCH and post.root_id is not None:
-                found = await self._conversation(post.root_id, me)
-            else:
-                asked |= {wanted} if step else {wanted, post.root_id or wanted}
-                found, _ = await self._lookup(sorted({wanted} if step else asked), me)
+        # Upwards, two posts a request. Searching the conversation would buy every sibling too, at the same price each.
+        missing = {post.parent_id, post.root_id or post.parent_id}
+        while missing and len(above) < MAX_ABOVE:
+            found, _ = await self._lookup(sorted(missing), me, with_parents=True)
             known |= {version: each for each in found for version in each.versions}
-        chain = [each.post for each in reversed(above)]
+            missing = set()
+            while wanted is not None and wanted in known:
+                above.append(known.pop(wanted).post)
+                wanted = above[-1].parent_id
+                missing = {wanted} if wanted is not None else set()
         root = known.get(post.root_id or "")
-        if root is not None and root.post.id not in {post.id, *(each.id for each in chain)}:
-            chain.insert(0, root.post)
-        return chain
+        if root is not None and root.post.id not in {post.id, *(each.id for each in above)}:
+            above.append(root.post)
+        return above[::-1]
 
     async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
         """Return each post as it stands. An id of which X says nothing readable is left out: it is not gone."""
@@ -286,20 +282,20 @@ class XConnector:
         walk.more = token is not None
         return walk
 
-    async def _lookup(self, ids: Sequence[str], me: Author) -> tuple[list[Read], set[str]]:
+    async def _lookup(
+        self, ids: Sequence[str], me: Author, *, with_parents: bool = False
+    ) -> tuple[list[Read], set[str]]:
         """Return the posts X still has, and the ids it says are gone or no longer public."""
-        answer = (await self._client.get_tweets(list(ids), **self._fields)).data
+        expansions = [*EXPANSIONS, *PARENTS] if with_parents else EXPANSIONS
+        answer = (await self._client.get_tweets(list(ids), **{**self._fields, "expansions": expansions})).data
         if not isinstance(answer.get("data"), list) and not isinstance(answer.get("errors"), list):
             raise Unavailable("X gave neither posts nor reasons")
         reads, _ = read_all(answer, me)
+        if with_parents:
+            reads += read_all(answer, me, included=True)[0]
         errors = answer.get("errors")
         missing = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
         return reads, {str(each.get("resource_id") or each.get("value")) for each in missing}
-
-    async def _conversation(self, root_id: str, me: Author) -> list[Read]:
-        ask = self._client.search_recent_tweets(f"conversation_id:{root_id}", max_results=PAGE, **self._fields)
-        reads, _ = read_all((await ask).data, me)
-        return reads
 
     def _sent(self, new: str) -> Sent:
         handle = self._me.handle if self._me is not None else "i"

@@ -34,7 +34,8 @@ def time_of(post_id: int) -> datetime:
 class XCursor:
     """seen: newest id handled. start: where the first visit began, while nothing is seen.
 
-    floor: exclusive lower end of a walk under way. marks: exclusive upper ends still to do, the lowest last.
+    floor: exclusive lower end of a walk under way. marks: exclusive upper ends still to do, the lowest last; the first
+    is just above the newest post there was when the walk began, else a steady trickle would keep it from ending.
     """
 
     seen: int | None = None
@@ -73,14 +74,13 @@ class XCursor:
             return None
         return id_at(time_of(self.seen) - overlap)
 
-    def mark(self, oldest: int, *, floor: int | None) -> Self:
-        """Return the cursor after a look that ended at *oldest* with more below it."""
-        return replace(self, floor=floor, marks=(*self.marks, oldest))
+    def mark(self, *, oldest: int, newest: int, floor: int | None) -> Self:
+        """Return the cursor after a look from *newest* down to *oldest* with more below it."""
+        return replace(self, floor=floor, marks=(*(self.marks or (newest + 1,)), oldest))
 
     def done(self, newest: int | None) -> Self:
         """Return the cursor after everything between floor and top was delivered."""
         seen = max((each for each in (self.seen, newest) if each is not None), default=None)
         start = self.start if seen is None else None
-        if not self.marks:
-            return replace(self, seen=seen, start=start, floor=None)
-        return replace(self, seen=seen, start=start, floor=self.marks[-1] - 1, marks=self.marks[:-1])
+        floor = self.marks[-1] - 1 if len(self.marks) > 1 else None
+        return replace(self, seen=seen, start=start, floor=floor, marks=self.marks[:-1])

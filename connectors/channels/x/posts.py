@@ -29,6 +29,7 @@ TWEET_FIELDS = [
 ]
 USER_FIELDS = ["public_metrics"]
 EXPANSIONS = ["author_id"]
+PARENTS = ["referenced_tweets.id", "referenced_tweets.id.author_id"]
 MAX_RAW = 16_384
 # docs.x.com: codes that stand for no language (undetermined, only media, only mentions, only hashtags ...)
 NO_LANGUAGE = frozenset({"und", "qam", "qct", "qht", "qme", "qst", "zxx"})
@@ -50,13 +51,13 @@ class Read:
     versions: tuple[str, ...]
 
 
-def read_all(answer: Mapping[str, Any], me: Author) -> tuple[list[Read], list[BadItem]]:
-    """Return the posts in ``data``, in X's order, and what nobody can read."""
-    users = {user.get("id"): user for user in _dicts(_dict(answer.get("includes")).get("users"))}
+def read_all(answer: Mapping[str, Any], me: Author, *, included: bool = False) -> tuple[list[Read], list[BadItem]]:
+    """Return the posts in ``data``, in X's order, and what nobody can read. included: those it refers to instead."""
+    includes = _dict(answer.get("includes"))
+    users = {user["id"]: user for user in _dicts(includes.get("users")) if _is_id(user.get("id"))}
     reads: list[Read] = []
     bad: list[BadItem] = []
-    items = answer.get("data")
-    for item in items if isinstance(items, list) else []:
+    for item in _list(includes.get("tweets") if included else answer.get("data")):
         try:
             reads.append(read(item, users, me))
         except (Unreadable, OverflowError, OSError, ValueError) as error:
@@ -65,7 +66,7 @@ def read_all(answer: Mapping[str, Any], me: Author) -> tuple[list[Read], list[Ba
     return reads, bad
 
 
-def read(item: Any, users: Mapping[Any, Mapping[str, Any]], me: Author) -> Read:
+def read(item: Any, users: Mapping[str, Mapping[str, Any]], me: Author) -> Read:
     """Return *item* as a post. Raises Unreadable. users: id -> user object, from ``includes``."""
     if not isinstance(item, dict):
         raise Unreadable("the item is no object")
