@@ -6,6 +6,7 @@ People, places and texts are ours. Deleted things keep their id and lose author 
 from __future__ import annotations
 
 import html
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from tests.networks.clock import system_clock
 from tests.networks.faults import JSON, Entry, Fault, Network, Trouble, answer
 
 CLIENT_ID = "harken-client"
 CLIENT_SECRET = "harken-client-secret-51c0"
+APP = f"Basic {b64encode(f'{CLIENT_ID}:{CLIENT_SECRET}'.encode()).decode()}"
 BRAND = "Kornblume_Help"
 PASSWORD = "brand-password-77e1"
 REFRESH_TOKEN = "brand-refresh-token-90aa"
@@ -195,7 +197,7 @@ class Reddit(Network):
 
     async def _token(self, request: web.Request) -> web.Response:
         given = {key: values[0] for key, values in parse_qs((await request.read()).decode()).items()}
-        if request.headers.get("Authorization") != BasicAuth(CLIENT_ID, CLIENT_SECRET).encode():
+        if request.headers.get("Authorization") != APP:
             return answer({"message": "Unauthorized", "error": 401}, status=401)
         match given:
             case {"grant_type": "password", "username": who, "password": word} if (who, word) == (BRAND, PASSWORD):
