@@ -56,6 +56,7 @@ PAGE_ITEMS = 100  # Reddit gives no more in one answer
 LISTING_ITEMS = 1_000  # and no listing goes further back than about this
 MAX_BYTES = 32 << 20  # 100 submissions of 40,000 characters, twice (markdown and HTML), with room
 LONGEST_WAIT = timedelta(days=1)  # a reset further away than this is nonsense
+MAX_STEPS_BACK = 5  # items deleted one after the other while we read
 MAX_HOPS = 12  # one look brings about nine ancestors
 UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, OSError)  # what an item may break with
 NOTHING_LEFT = ("[deleted]", "[removed]")
@@ -711,35 +712,40 @@ class RedditConnector:
         bad: list[BadItem],
     ) -> bool:
         """Read a listing from its newest item back to *floor* into *things*; return whether it got there."""
-        seen: set[str] = set()
+        seen: dict[str, None] = {}
+        asked: set[str | None] = set()
         after: str | None = None
-        page = 0
-        while max_pages is None or page < max_pages:
-            page += 1
+        back = 0
+        while max_pages is None or len(asked) < max_pages:
+            if after in asked:
+                return False
+            asked.add(after)
             place: dict[str, str | int] = {"limit": PAGE_ITEMS, **({"after": after} if after else {})}
             items, following = children(await self._get(path, **params, **place))
-            oldest, known = None, len(seen)
+            if not items and after is not None and len(seen) < LISTING_ITEMS * 0.9:
+                # The item we asked to go on after was deleted meanwhile, and Reddit then shows nothing: take the one
+                # before it.
+                back += 1
+                if back >= min(len(seen), MAX_STEPS_BACK):
+                    return False
+                after = list(seen)[-1 - back]
+                continue
+            oldest = None
             for item in items:
                 try:
-                    if (name := fullname(item)) is None:
+                    if (name := fullname(item)) is None or name in seen:
                         continue
-                    seen.add(name)
+                    seen[name] = None
                     oldest = _moment(item["data"]["created_utc"])
                     if oldest >= floor:
                         things.setdefault(name, item)
                 except UNREADABLE as error:
                     bad.append(_bad(item, error))
-            if oldest is not None and oldest < floor:
-                return True
-            if following is None:
+            if following is None or (oldest is not None and oldest < floor) or len(seen) >= LISTING_ITEMS:
                 break
-            if len(seen) == known and len(seen) < LISTING_ITEMS * 0.9:
-                # The item that marks the page's end was deleted meanwhile: Reddit then answers with nothing.
-                return False
-            if len(seen) == known or len(seen) >= LISTING_ITEMS:
-                break
-            after = following
+            after, back = following, 0
         if len(seen) >= LISTING_ITEMS * 0.9:
+            # What lies further back cannot be had from this listing: a person should make us look more often.
             log.warning("reddit.listing_ended", source=self.name, items=len(seen))
         return True
 
