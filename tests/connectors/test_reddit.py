@@ -387,7 +387,7 @@ async def test_every_answer_to_a_read_has_one_meaning(
 async def test_an_answer_without_end_is_cut_off(
     connector: RedditConnector, network: Reddit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.channels.reddit.MAX_BYTES", 2_000)
+    monkeypatch.setattr("connectors.channels.reddit.door.MAX_BYTES", 2_000)
     mention(network, "x" * 3_000)
     with pytest.raises(Unavailable):
         await connector.fetch("mentions", None)
