@@ -27,7 +27,7 @@ from bot.store.tables import (
 )
 from bot.store.upsert import insert_new, insert_new_returning, put, table_of
 from connectors.post import Author, Post, PostKind
-from connectors.protocol import Cursor, Page
+from connectors.protocol import Cursor, Delivered, Page
 
 MAX_RAW = 20_000
 """Characters kept of an item nobody could read."""
@@ -251,17 +251,17 @@ def apply_recheck(session: Session, source: str, found: Mapping[str, Post | None
     return Ingested(new=seen.new, edited=seen.edited, deleted=gone)
 
 
-def take_delivery(session: Session, *, source: str, delivery_id: str, body_hash: str, now: datetime) -> bool | None:
-    """Remember a pushed delivery. True: new. False: the same again. None: the same id with another body."""
-
-    known = session.get(DeliveryRow, (source, delivery_id))
+def take_in_delivery(
+    session: Session, delivered: Delivered, *, source: str, body_hash: str, now: datetime
+) -> bool | None:
+    """Take a pushed delivery in, once. True: new. False: the same again. None: the same id with another body."""
+    known = session.get(DeliveryRow, (source, delivered.id))
     if known is not None:
         return False if known.body_hash == body_hash else None
-    insert_new(
-        session,
-        table_of(DeliveryRow),
-        [{"source": source, "delivery_id": delivery_id, "body_hash": body_hash, "at": now}],
-    )
+    row = {"source": source, "delivery_id": delivered.id, "body_hash": body_hash, "at": now}
+    if not insert_new_returning(session, table_of(DeliveryRow), [row], table_of(DeliveryRow).c.source):
+        return False
+    ingest(session, delivered.page, source=source, stream="pushed", now=now, cursor=None)
     return True
 
 
