@@ -365,6 +365,8 @@ async def test_every_answer_to_a_write_has_one_meaning(
         (Fault(status=302, headers={"Location": "/subreddits/search?q=kornblume"}), Unavailable),
         (Fault(status=404), Unavailable),
         (Fault(status=403, body=b"<html>whoa there</html>"), AuthFailed),
+        (Fault(status=403, body=b'{"reason": "private", "message": "Forbidden", "error": 403}'), Unavailable),
+        (Fault(status=404, body=b'{"reason": "banned", "message": "Not Found", "error": 404}'), Unavailable),
         (Fault(status=408), Unavailable),
         (Fault(status=400, body=b'{"reason": 5}'), Unavailable),
         (Fault(status=204), Unavailable),

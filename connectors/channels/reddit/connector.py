@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import structlog
 
@@ -199,7 +200,7 @@ class RedditConnector:
         me = await self.identity()
         haul = Haul()
         floor = reply.created_at - self._settings.overlap
-        await self._walk(haul, f"user/{me.handle}/comments", {"sort": "new"}, floor=floor, max_pages=None)
+        await self._walk(haul, _profile(me), {"sort": "new"}, floor=floor, max_pages=None)
         for name, thing in haul.things.items():
             data = thing["data"]
             if data.get("parent_id") == reply.target.id and same_text(data.get("body"), reply.text):
@@ -253,9 +254,7 @@ class RedditConnector:
         if not any(isinstance(parent, str) and parent.startswith("t1_") for parent in parents):
             return frozenset()
         own = Haul()
-        await self._walk(
-            own, f"user/{me.handle}/comments", {"sort": "new"}, floor=datetime.min.replace(tzinfo=UTC), max_pages=1
-        )
+        await self._walk(own, _profile(me), {"sort": "new"}, floor=datetime.min.replace(tzinfo=UTC), max_pages=1)
         return frozenset(own.things)
 
     def _who_am_i(self, line: Line) -> Author:
@@ -282,6 +281,10 @@ class RedditConnector:
                 return AuthFailed("Reddit does not know the account any more; sign in again")
             case _:
                 return Rejected(f"Reddit refuses the reply: {REFUSALS.get(code, code[:60])}")
+
+
+def _profile(me: Author) -> str:
+    return f"user/{quote(me.handle, safe='')}/comments"
 
 
 def _standing(thing: object, me: Author) -> Post | None:

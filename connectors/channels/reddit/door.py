@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import socket
 import threading
 import time
@@ -185,8 +186,11 @@ class Door:
                 raise Unavailable(f"Reddit redirects ({status}); check the subreddit's name")
             case 401:
                 raise TokenError
+            case 403 | 404 if reason := _reason(answer):
+                # One subreddit's affair; the credentials are good.
+                raise NotFound(f"Reddit does not show this: {reason}; check the subreddit or leave it out")
             case 403:
-                raise AuthFailed("Reddit forbids this (403); check the account, the app and the subreddit")
+                raise AuthFailed("Reddit forbids this (403); check the account and the app")
             case 404:
                 raise NotFound("Reddit has nothing there (404); check the name")
             case status:
@@ -220,6 +224,17 @@ def _read(raw: requests.Response, *, ends_at: float) -> Answer:
     answer.status_code, answer.url, answer.headers = raw.status_code, raw.url, raw.headers
     answer.raw = io.BytesIO(body)
     return answer
+
+
+def _reason(answer: Answer) -> str | None:
+    """Return why a subreddit cannot be seen: private, banned, quarantined ..."""
+    try:
+        match answer.json():
+            case {"reason": str(reason)} if re.fullmatch(r"[a-z_]{1,40}", reason):
+                return reason.replace("_", " ")
+    except ValueError:
+        pass  # a page of HTML gives no reason
+    return None
 
 
 def _never_left(error: Exception) -> bool:
