@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -393,6 +394,25 @@ async def test_an_answer_without_end_is_cut_off(
     mention(network, "x" * 3_000)
     with pytest.raises(Unavailable):
         await connector.fetch("mentions", None)
+
+
+async def test_an_answer_that_drips_is_given_up_in_time(network: Reddit, clock: HandClock) -> None:
+    class Dripping(Reddit):
+        async def _inbox(self, request: web.Request) -> Any:
+            drip = web.StreamResponse(headers={"Content-Length": "1000"})
+            await drip.prepare(request)
+            with suppress(ConnectionError):
+                for _ in range(1_000):
+                    await drip.write(b" ")
+                    await asyncio.sleep(0.02)
+            return drip
+
+    with serve_in_thread(Dripping(clock=clock)) as dripping:
+        async with connector_on(dripping, clock, timeout_s=0.3) as connector:
+            started = time.monotonic()
+            with pytest.raises(Unavailable):
+                await connector.fetch("mentions", None)
+            assert time.monotonic() - started < 2
 
 
 # Listening

@@ -9,7 +9,7 @@ import html
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,7 +17,7 @@ import orjson
 from aiohttp import web
 
 from tests.networks.clock import system_clock
-from tests.networks.faults import JSON, Entry, Fault, Network, Trouble, answer
+from tests.networks.faults import JSON, Fault, Network, Trouble, answer
 
 CLIENT_ID = "harken-client"
 CLIENT_SECRET = "harken-client-secret-51c0"
@@ -40,7 +40,10 @@ def base36(number: int) -> str:
 
 @dataclass
 class Thing:
-    """A comment (t1) or submission (t3). visible_at: when listings and inbox begin to show it."""
+    """A comment (t1) or submission (t3).
+
+    visible_at: when listings and inbox begin to show it. is_doubled: the inbox shows it twice.
+    """
 
     name: str
     author: str
@@ -56,6 +59,7 @@ class Thing:
     removed: bool = False
     locked: bool = False
     archived: bool = False
+    is_doubled: bool = False
 
     @property
     def kind(self) -> str:
@@ -244,6 +248,7 @@ class Reddit(Network):
             for thing in self._visible()
             for reason in self._reasons(thing)
             if box in (reason, "inbox", "unread")
+            for _ in range(2 if thing.is_doubled else 1)
         ]
         if box == "mentions":
             items += self.raw_inbox
@@ -430,11 +435,6 @@ def account(handle: str) -> str:
     return f"t2_{base36(int.from_bytes(handle.casefold().encode()[:6], 'big'))}"
 
 
-def said(network: Reddit) -> list[Entry]:
-    """Return the comments Reddit accepted from us, in order."""
-    return list(network.ledger)
-
-
 def _name(item: Any) -> str:
     return str(item["data"]["name"])
 
@@ -453,8 +453,3 @@ def _escaped(data: Any) -> Any:
             return html.escape(data, quote=False)
         case _:
             return data
-
-
-def utc(seconds: float) -> datetime:
-    """Return a moment from Reddit's ``created_utc``."""
-    return datetime.fromtimestamp(seconds, UTC)
