@@ -24,11 +24,13 @@ from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.triage import TriageWork
+from bot.stages.work import Work
 from bot.store import articles, posts
 from bot.store.engine import Store
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
 from bot.web.site import Ready, Site
+from bot.worker import Worker
 from classifiers import registry as engines
 from classifiers.errors import ClassifierError
 from classifiers.registry import ClassifierEmbedder
@@ -44,6 +46,13 @@ from handoff.registry import DeskSettings
 log = structlog.get_logger()
 
 FALLBACK_ENGINE = "keywords"
+
+TRIAGE_TASKS = 2
+"""While one batch is in the model the other is read or saved."""
+
+TICKET_TASKS = 2
+
+REHEARSAL = "replay"
 
 
 def now() -> datetime:
@@ -146,6 +155,16 @@ class App:
         return {name: connector for name, (connector, _) in self._sources.items()}
 
     @property
+    def desks(self) -> dict[str, Desk]:
+        """Outside desks by name."""
+        return {name: desk for name, (desk, _) in self._desks.items()}
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Say whether every source plays a recording: nothing real is heard or said."""
+        return bool(self._sources) and all(options.kind == REHEARSAL for _, options in self._sources.values())
+
+    @property
     def classifier(self) -> ClassifierEmbedder:
         """The engine in service: the configured one, or the fallback when that could not be loaded."""
         return self._classifier
@@ -217,13 +236,10 @@ class App:
             for connector, options in self._sources.values()
         ]
 
-    def triage_work(self) -> TriageWork:
-        """Return stage 1."""
-        return TriageWork(store=self.store, stream=self.stream, classifier=self._classifier, clock=self.clock)
-
-    def hand_off_work(self) -> HandOffWork:
-        """Return stage 2."""
-        return HandOffWork(
+    def workers(self) -> list[Worker]:
+        """Return the workers of all stages; call it after ``warm``."""
+        triage = TriageWork(store=self.store, stream=self.stream, classifier=self._classifier, clock=self.clock)
+        hand_off = HandOffWork(
             store=self.store,
             stream=self.stream,
             connectors=self.connectors,
@@ -232,10 +248,7 @@ class App:
             desks_for=self.desks_for,
             clock=self.clock,
         )
-
-    def deliver_work(self) -> DeliverWork:
-        """Return stage 3."""
-        return DeliverWork(
+        deliver = DeliverWork(
             store=self.store,
             stream=self.stream,
             connectors=self.connectors,
@@ -243,16 +256,25 @@ class App:
             desks_for=self.desks_for,
             clock=self.clock,
         )
-
-    def open_ticket_work(self) -> OpenTicketWork:
-        """Return stage 4."""
-        return OpenTicketWork(
+        open_ticket = OpenTicketWork(
             store=self.store,
-            desks={name: desk for name, (desk, _) in self._desks.items()},
+            desks=self.desks,
             connectors=self.connectors,
             public_url=self.settings.web.public_url,
             clock=self.clock,
         )
+        many = self.settings.work.batch
+        plan: list[tuple[Work, int, int]] = [
+            (triage, many, TRIAGE_TASKS),
+            (hand_off, many, 1),
+            (deliver, 1, self.settings.work.replies_at_once),
+            (open_ticket, 1, TICKET_TASKS),
+        ]
+        return [
+            Worker(store=self.store, stream=self.stream, work=work, batch=batch, clock=self.clock)
+            for work, batch, tasks in plan
+            for _ in range(tasks)
+        ]
 
     def site(self, ready: Ready) -> AbstractAsyncContextManager[Site]:
         """Return the pages."""

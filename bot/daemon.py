@@ -22,11 +22,9 @@ import structlog
 from bot import metrics
 from bot.app import App
 from bot.schedule import Schedule
-from bot.stages.work import Work
 from bot.store import jobs, migrate, replies, sources
 from bot.store.engine import StoreError, warn_of_old_sqlite
 from bot.store.tables import Stage
-from bot.worker import Worker
 
 log = structlog.get_logger()
 
@@ -38,9 +36,6 @@ LAG_S = 0.25
 
 RECHECK_S = 600.0
 """How often a batch of kept posts is looked up again."""
-
-TRIAGE_TASKS = 2
-"""While one batch is in the model the other is read or saved."""
 
 MIN_FREE = 0.05
 """Below this share of free disk the daemon is not ready."""
@@ -127,23 +122,8 @@ class Daemon:
         """Load the model while posts already come in, then work until the stream stops."""
         await self._app.warm()
         async with asyncio.TaskGroup() as group:
-            for worker in self._workers():
+            for worker in self._app.workers():
                 group.create_task(worker.run())
-
-    def _workers(self) -> list[Worker]:
-        app = self._app
-        many = app.settings.work.batch
-        plan: list[tuple[Work, int, int]] = [
-            (app.triage_work(), many, TRIAGE_TASKS),
-            (app.hand_off_work(), many, 1),
-            (app.deliver_work(), 1, app.settings.work.replies_at_once),
-            (app.open_ticket_work(), 1, 2),
-        ]
-        return [
-            Worker(store=app.store, stream=app.stream, work=work, batch=batch, clock=app.clock)
-            for work, batch, tasks in plan
-            for _ in range(tasks)
-        ]
 
     def _poll(self) -> None:
         app = self._app

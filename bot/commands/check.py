@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from bot.commands.options import with_settings
 from bot.settings import Settings, shown
+from bot.store.engine import masked_url
 
 CHECK_S = 30.0
 
@@ -43,9 +44,7 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, BaseModel):
         yield from _leaves(value.model_dump(), key)
     elif key == "store.url" and isinstance(value, SecretStr):
-        import sqlalchemy as sa
-
-        yield key, sa.make_url(value.get_secret_value()).render_as_string(hide_password=True)
+        yield key, masked_url(value.get_secret_value())
     elif isinstance(value, Mapping):
         return
     else:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 from handoff.policy import Policy
+from handoff.priority import rank
 from handoff.routing import queue_for
 from handoff.sla import due_at
-from sqlmodel import Session
 
 from bot import metrics
-from bot.store import cases, jobs, replies, situations
+from bot.stages.hand_off import GONE
+from bot.store import cases, jobs, replies
+from bot.store.cases import Late
 from bot.store.engine import Store
 from bot.store.jobs import Job
-from bot.store.posts import kept
 from bot.store.replies import Errand, Stop
+from bot.store.situations import Known
 from bot.store.tables import Origin, ReplyState, Stage
 from bot.stream.protocol import Stream
 from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
@@ -210,32 +213,27 @@ class DeliverWork:
     async def _late(self, errand: Errand, reason: str) -> None:
         """A post that the bot wanted to answer alone goes to people, with everything known about it."""
         if errand.case_id is None and errand.origin is Origin.BOT:
-            await self._store.write(self._escalate, errand, reason, now=self._clock())
+            judge = partial(self._judge_late, reason)
+            await self._store.write(cases.escalate_late, errand.post_id, reason=reason, judge=judge, now=self._clock())
             self._stream.wake(Stage.OPEN_TICKET)
 
-    def _escalate(self, session: Session, errand: Errand, reason: str, *, now: datetime) -> None:
-        here = kept(session, [errand.post_id])[errand.post_id]
-        known = situations.known(session, {errand.post_id: here.edits}, now=now).get(errand.post_id)
-        if known is None:
-            return
+    def _judge_late(self, reason: str, known: Known) -> Late:
+        connector = self._connectors.get(known.kept.source)
         situation = Situation(
-            post=here.post,
-            source=errand.source,
-            capabilities=self._connectors[errand.source].capabilities,
-            now=now,
+            post=known.kept.post,
+            source=known.kept.source,
+            capabilities=GONE if connector is None else connector.capabilities,
+            now=self._clock(),
             triage=known.triage,
             thread=known.thread,
             history=known.history,
         )
         queue = queue_for(situation, self._policy)
-        cases.escalate_late(
-            session,
-            errand.post_id,
-            reason=reason,
+        level = rank(situation, self._policy).level
+        return Late(
             queue=queue,
-            priority=2,
-            due_at=due_at(now, 2, self._policy),
+            priority=level,
+            due_at=due_at(situation.now, level, self._policy, asked_at=situation.post.created_at),
             context=context_of(situation, [reason]),
             desks=self._desks_for(queue),
-            now=now,
         )
