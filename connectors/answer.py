@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
@@ -12,7 +13,17 @@ from connectors.errors import Unavailable
 from connectors.post import storable
 from connectors.protocol import BadItem
 
+MAX_BYTES = 8 << 20  # decoded bytes of one answer
 MAX_RAW = 16_384  # characters kept of an item nobody could read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer as it came; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Unreadable(ValueError):

@@ -17,10 +17,10 @@ import structlog
 from mastodon import Mastodon
 from pydantic import Field, SecretStr, field_validator
 
-from connectors.answer import Unreadable, ident, listed, look, number, parse, quarantined, text, when
+from connectors.answer import Answer, Unreadable, ident, listed, look, number, parse, quarantined, text, when
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
 from connectors.html import is_web, plain
-from connectors.lane import Answer, Lane, Wire
+from connectors.lane import Lane, Wire
 from connectors.length import LengthRule, Unit
 from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
 from connectors.protocol import BadItem, Capabilities, Cursor, Page, SendClass
@@ -180,8 +180,8 @@ class MastodonConnector:
         for each in ids:
             try:
                 there[each] = None if found.get(each) is None else self._post(found[each])
-            except Unreadable as error:
-                raise Unavailable(f"one of the posts looked up cannot be read: {error}") from error
+            except Unreadable:  # it is there, so it is not gone; how it stands nobody can say
+                log.warning("post.unreadable", source=self.name, where="still_there")
         return there
 
     # Speaking
