@@ -3,14 +3,15 @@
 A look goes down from the newest item until it stands on the floor: the newest time delivered so far, less the overlap.
 What it met on the way is delivered oldest first. When more lies above the floor than one look may hold, the cursor
 remembers the page tokens it passed (going down), then the pages are delivered from the lowest up (going up), and the
-look after that starts at the top again. So a burst of any size costs bounded memory, and nothing is skipped.
+look after that starts at the top again, down to what was delivered. So a burst of any size costs bounded memory, and
+nothing is skipped.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -55,12 +56,24 @@ Read: TypeAlias = Callable[[str | None], Awaitable[Leaf]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
+    """Where a look begins. floor: how far down a look from rest goes. near: the same after going up, without overlap.
+
+    stack: tokens of pages passed and not delivered, top first. is_down: whether the way down goes on under the last.
+    """
+
     floor: datetime
+    near: datetime | None = None
     stack: tuple[str, ...] = ()
     is_down: bool = False
 
+    @property
+    def bottom(self) -> datetime:
+        return self.floor if self.near is None else self.near
+
     def cursor(self) -> Cursor:
         state: dict[str, object] = {"v": VERSION, "floor": self.floor.isoformat()}
+        if self.near is not None:
+            state["near"] = self.near.isoformat()
         if self.stack:
             state |= {"stack": self.stack, "down": self.is_down}
         return orjson.dumps(state).decode()
@@ -73,6 +86,7 @@ class _Place:
                 raise ValueError(f"version {state['v']}")
             return cls(
                 floor=datetime.fromisoformat(state["floor"]).astimezone(UTC),
+                near=datetime.fromisoformat(state["near"]).astimezone(UTC) if "near" in state else None,
                 stack=tuple(map(str, state.get("stack", ()))),
                 is_down=bool(state.get("down", False)),
             )
@@ -85,22 +99,22 @@ async def walk(
 ) -> Look:
     """Return what stands above *cursor*, oldest first. read: token (None: the top) -> page."""
     if cursor is None:
-        floor = now - lookback
-        way = await _down(read, [None], floor=floor, pages=max_first_pages, held=max_first_pages)
-        return _settled(way.leaves, floor=floor, now=now, overlap=overlap, more=False)
+        place = _Place(floor=now - lookback)
+        way = await _down(read, [None], floor=place.floor, pages=max_first_pages, held=max_first_pages)
+        return _at_rest(way.leaves, place, now=now, overlap=overlap)
     place = _Place.at(cursor)
     if place.stack and not place.is_down:
-        leaves = [await read(token) for token in reversed(place.stack[-HELD_PAGES:])]
-        return _risen(leaves, place, above=place.stack[:-HELD_PAGES], now=now, overlap=overlap)
-    way = await _down(read, place.stack or [None], floor=place.floor, pages=DOWN_PAGES, held=HELD_PAGES)
+        leaves = [await read(token) for token in place.stack[-HELD_PAGES:]]
+        return _gone_up(leaves, place, above=place.stack[:-HELD_PAGES], now=now)
+    way = await _down(read, place.stack or [None], floor=place.bottom, pages=DOWN_PAGES, held=HELD_PAGES)
     passed = tuple(token for token in way.tokens if token is not None)
     if way.below is not None:
-        place = _Place(floor=place.floor, stack=(*passed, way.below), is_down=True)
-        return Look(items=(), cursor=place.cursor(), more=True)
+        on = replace(place, stack=(*passed, way.below), is_down=True)
+        return Look(items=(), cursor=on.cursor(), more=True)
     if way.tokens[0] is None and len(way.tokens) == len(way.leaves):
-        return _settled(way.leaves, floor=place.floor, now=now, overlap=overlap, more=False)
+        return _at_rest(way.leaves, place, now=now, overlap=overlap)
     # The top page is never kept by token: it holds other posts by the time we are back there.
-    return _risen(way.leaves, place, above=passed[: -len(way.leaves)], now=now, overlap=overlap)
+    return _gone_up(way.leaves, place, above=passed[: -len(way.leaves)], now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,24 +142,27 @@ def _is_below(leaf: Leaf, floor: datetime) -> bool:
     return bool(times) and all(at < floor for at in times)
 
 
-def _risen(leaves: Sequence[Leaf], place: _Place, *, above: tuple[str, ...], now: datetime, overlap: timedelta) -> Look:
-    if not above:
-        return _settled(leaves, floor=place.floor, now=now, overlap=overlap, more=True)
-    cursor = _Place(floor=place.floor, stack=above).cursor()
-    return Look(items=_above(leaves, place.floor), cursor=cursor, more=True)
+def _gone_up(leaves: Sequence[Leaf], place: _Place, *, above: tuple[str, ...], now: datetime) -> Look:
+    if above:
+        on = replace(place, stack=above, is_down=False)
+    else:
+        on = _Place(floor=place.floor, near=max(place.bottom, _newest(leaves, place.bottom, now)))
+    return Look(items=_above(leaves, place.bottom), cursor=on.cursor(), more=True)
 
 
-def _settled(leaves: Sequence[Leaf], *, floor: datetime, now: datetime, overlap: timedelta, more: bool) -> Look:
-    """Return the end of a way: the next look goes down to what this one delivered, less the overlap."""
+def _at_rest(leaves: Sequence[Leaf], place: _Place, *, now: datetime, overlap: timedelta) -> Look:
+    floor = max(place.floor, _newest(leaves, place.bottom, now) - overlap)
+    return Look(items=_above(leaves, place.bottom), cursor=_Place(floor=floor).cursor(), more=False)
+
+
+def _newest(leaves: Sequence[Leaf], bottom: datetime, now: datetime) -> datetime:
     times = [listed.at for leaf in leaves for listed in leaf.items if listed.at is not None]
     # A date in the future would lift the floor over posts still to come.
-    newest = min(max(times, default=floor), now)
-    cursor = _Place(floor=max(floor, newest - overlap)).cursor()
-    return Look(items=_above(leaves, floor), cursor=cursor, more=more)
+    return min(max(times, default=bottom), now)
 
 
-def _above(leaves: Sequence[Leaf], floor: datetime) -> list[object]:
+def _above(leaves: Sequence[Leaf], bottom: datetime) -> list[object]:
     upward = [listed for leaf in reversed(leaves) for listed in reversed(leaf.items)]
-    kept = [listed for listed in upward if listed.at is None or listed.at >= floor]
-    kept.sort(key=lambda listed: listed.at or floor)
+    kept = [listed for listed in upward if listed.at is None or listed.at >= bottom]
+    kept.sort(key=lambda listed: listed.at or bottom)
     return [listed.item for listed in kept]
