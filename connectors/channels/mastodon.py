@@ -193,7 +193,7 @@ class MastodonConnector:
         words = reply.text
         if not re.match(rf"@{re.escape(acct)}(?![\w.@-])", words, re.IGNORECASE):
             words = f"@{acct} {words}"
-        visibility = max("unlisted", reply.target.facts.get("visibility", "unlisted"), key=_shyness)
+        visibility = _hushed(reply.target.facts.get("visibility", "unlisted"))
         answer = await self._ask(
             lambda api: api.status_post(
                 words, in_reply_to_id=reply.target.id, visibility=visibility, idempotency_key=reply.key
@@ -476,8 +476,10 @@ def _error_of(answer: Answer) -> str:
         return ""
 
 
-def _shyness(visibility: str) -> int:
-    return SHYNESS.index(visibility) if visibility in SHYNESS else len(SHYNESS) - 1
+def _hushed(visibility: str) -> str:
+    """Return how visible an answer to a post of *visibility* is: never louder, never in the public timelines."""
+    known = SHYNESS.index(visibility) if visibility in SHYNESS else len(SHYNESS) - 1
+    return SHYNESS[max(known, SHYNESS.index("unlisted"))]
 
 
 def _squeezed(words: str) -> str:

@@ -45,6 +45,7 @@ class Account:
 class Status:
     id: str
     account: Account
+    words: str
     html: str
     created_at: datetime
     visibility: str = "public"
@@ -104,6 +105,7 @@ class MastodonNetwork(Network):
         self.statuses[new_id] = Status(
             id=new_id,
             account=self.account(by),
+            words=words,
             html=html if html is not None else self._html(words, mentions),
             created_at=at,
             visibility=visibility,
@@ -118,7 +120,7 @@ class MastodonNetwork(Network):
 
     def edit(self, status_id: str, words: str) -> None:
         status = self.statuses[status_id]
-        status.html, status.edited_at = self._html(words, status.mentions), self.clock()
+        status.words, status.html, status.edited_at = words, self._html(words, status.mentions), self.clock()
 
     def delete(self, status_id: str) -> None:
         """Remove the status; replies to it stay and lose their parent, as on the real server."""
@@ -200,7 +202,7 @@ class MastodonNetwork(Network):
         return answer({"accounts": [], "statuses": self._page(request, found), "hashtags": []})
 
     def _containing(self, words: str) -> list[dict[str, Any]]:
-        return [self._shape(status) for status in self.statuses.values() if words in status.html.lower()]
+        return [self._shape(status) for status in self.statuses.values() if words in status.words.lower()]
 
     def _own(self, request: web.Request) -> web.Response:
         mine = [s for s in self.statuses.values() if s.account.id == request.match_info["id"]]
