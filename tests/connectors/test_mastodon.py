@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from connectors.channels.mastodon import CHANNEL, MastodonConnector
+from connectors.channels.mastodon import CHANNEL, MastodonConnector, MastodonSettings
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
 from connectors.post import Post, Reply
 from connectors.protocol import Connector
@@ -303,7 +303,7 @@ class TestMastodonReads(Bench):
     async def test_a_notification_whose_post_is_gone_is_passed_over(
         self, connector: MastodonConnector, network: MastodonNetwork
     ) -> None:
-        row = {"id": "9", "type": "mention", "created_at": "2026-11-02T11:59:00Z", "account": {}, "status": None}
+        row: dict[str, Any] = {"id": "9", "type": "mention", "created_at": "2026-11-02T11:59:00Z", "account": {}, "status": None}
         network.fail(Fault(status=200, body=orjson.dumps([row])), path="/api/v1/notifications")
         page = await connector.fetch("mentions", None)
         assert (list(page.posts), list(page.bad)) == ([], [])
@@ -323,7 +323,8 @@ class TestMastodonReads(Bench):
         self, connector: MastodonConnector, network: MastodonNetwork, status: bytes
     ) -> None:
         good = (
-            b'{"id": "18446744073709551616000", "created_at": "2026-11-02T11:58:00Z", "content": "<p>hi\\ud800\\u0000</p>",'
+            b'{"id": "18446744073709551616000", "created_at": "2026-11-02T11:58:00Z", "content": '
+            b'"<p>hi\\ud800\\u0000</p>",'
             b'"account": {"id": 7, "acct": "bob"}, "mentions": [null, 3], "edited_at": "2026-11-02T11:59:00Z",'
             b'"new_field": {"deep": [1]}}'
         )
@@ -424,8 +425,8 @@ async def test_an_answer_that_drips_is_given_up_in_time_and_frees_the_thread() -
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        settings = CHANNEL.settings(
-            kind="mastodon", base_url=f"http://{host}:{port}", access_token=TOKEN, timeout_s=0.5
+        settings = MastodonSettings(
+            kind="mastodon", base_url=f"http://{host}:{port}", access_token=SecretStr(TOKEN), timeout_s=0.5
         )
         async with CHANNEL.connect(name="test", settings=settings, clock=HandClock()) as connector:
             for _ in range(2):
@@ -441,9 +442,11 @@ async def test_an_answer_that_drips_is_given_up_in_time_and_frees_the_thread() -
 @pytest.mark.parametrize("base_url", ["", "mastodon.example", "file:///etc/passwd", "https://"])
 def test_a_wrong_address_is_refused_by_name(base_url: str) -> None:
     with pytest.raises(ValidationError, match="base_url"):
-        CHANNEL.settings(kind="mastodon", base_url=base_url, access_token=TOKEN)
+        MastodonSettings(kind="mastodon", base_url=base_url, access_token=SecretStr(TOKEN))
 
 
 def test_the_token_does_not_show() -> None:
-    settings = CHANNEL.settings(kind="mastodon", base_url="https://mastodon.example", access_token=TOKEN)
+    settings = MastodonSettings(
+        kind="mastodon", base_url="https://mastodon.example", access_token=SecretStr(TOKEN)
+    )
     assert TOKEN not in repr(settings)
