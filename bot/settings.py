@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "HARKEN_"
@@ -47,9 +47,17 @@ class WebSettings(_Table):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     public_url: str | None = Field(None, description="how people reach it, with https when there is a proxy")
-    secure_cookies: bool | None = Field(None, description="default: true when public_url is https")
+    secure_cookies: bool = Field(False, description="served over https; true by itself when public_url is https")
+    behind_proxy: bool = Field(False, description="believe the last entry of X-Forwarded-For")
     session_hours: float = Field(12.0, gt=0)
     idle_hours: float = Field(2.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _https_means_secure(cls, data: Any) -> Any:
+        if isinstance(data, dict) and str(data.get("public_url") or "").startswith("https://"):
+            return {"secure_cookies": True, **data}
+        return data
 
 
 class KnowledgeSettings(_Table):

@@ -37,6 +37,7 @@ class Capabilities:
     deletions: bool = False
     pushed: bool = False
     requires_summon: bool = False
+    markdown: bool = False
     lookup_batch: int = 100
     keyed_for: timedelta | None = None
     settle_after: timedelta = timedelta(minutes=2)

@@ -22,7 +22,8 @@ class ContactKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One earlier contact with this customer on this channel. outcome: what we did with it, in one word."""
+    """One earlier contact with this customer on this channel. outcome: what we did with it, in one word. key: the
+    post's, empty for ours."""
 
     kind: ContactKind
     at: datetime
@@ -31,6 +32,7 @@ class Contact:
     intent: str = ""
     sentiment: str = ""
     outcome: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

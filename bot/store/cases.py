@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from bot.store import events, jobs
+from bot.store import events, jobs, situations
 from bot.store.posts import read_errand
+from bot.store.situations import Known
 from bot.store.tables import (
     CasePostRow,
     CaseRow,
@@ -57,6 +58,17 @@ class Decided:
     desks: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """How a post goes to people after the bot's own reply came to nothing."""
+
+    queue: str
+    priority: int
+    due_at: datetime
+    context: Mapping[str, Any]
+    desks: Sequence[str]
+
+
 def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int], now: datetime) -> None:
     """Carry one batch of decisions out in rows; what an edit or deletion overtook is dropped."""
     current = {
@@ -86,21 +98,14 @@ def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int]
 
 
 def escalate_late(
-    session: Session,
-    post_id: int,
-    *,
-    reason: str,
-    queue: str,
-    priority: int,
-    due_at: datetime,
-    context: Mapping[str, Any],
-    desks: Sequence[str],
-    now: datetime,
+    session: Session, post_id: int, *, reason: str, judge: Callable[[Known], Late], now: datetime
 ) -> None:
     """Give a post to people after all: the bot's own reply was refused, or nobody knows whether it was said."""
     row = session.get(PostRow, post_id)
     if row is None or row.deleted_at is not None:
         return
+    known = situations.known(session, {post_id: row.edits}, now=now)[post_id]
+    late = judge(known)
     key = f"{row.channel}:{row.external_id}"
     values = {
         "key": key,
@@ -111,12 +116,12 @@ def escalate_late(
         "root_id": row.root_id,
         "title": title_of(row.title, row.text),
         "state": CaseState.OPEN,
-        "queue": queue,
-        "priority": priority,
+        "queue": late.queue,
+        "priority": late.priority,
         "reasons": [reason],
-        "context": dict(context),
+        "context": dict(late.context),
         "opened_at": now,
-        "due_at": due_at,
+        "due_at": late.due_at,
     }
     insert_new(session, _case, [values])
     case_id = session.exec(select(CaseRow.id).where(CaseRow.key == key)).one() or 0
@@ -127,7 +132,7 @@ def escalate_late(
     session.connection().execute(
         sa.update(_post).where(_post.c.id == post_id).values(outcome=Outcome.ESCALATED, reasons=[reason])
     )
-    _want_tickets(session, case_id, desks, now)
+    _want_tickets(session, case_id, late.desks, now)
     events.add(session, "case.opened", now=now, post_id=post_id, case_id=case_id)
 
 

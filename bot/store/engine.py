@@ -123,6 +123,14 @@ class Store:
         self._writer.dispose()
 
 
+def masked_url(url: str) -> str:
+    """Return a database URL with its password masked."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "(no database URL)"
+
+
 def warn_of_old_sqlite() -> None:
     """Say once at start when the SQLite at hand is one that needs the single writer."""
     if sqlite3.sqlite_version_info < SAFE_SQLITE:

@@ -27,7 +27,7 @@ from bot.store.tables import (
 )
 from bot.store.upsert import insert_new, insert_new_returning, put, table_of
 from connectors.post import Author, Post, PostKind
-from connectors.protocol import Cursor, Page
+from connectors.protocol import Cursor, Delivered, Page
 
 MAX_RAW = 20_000
 """Characters kept of an item nobody could read."""
@@ -169,7 +169,7 @@ def kept(session: Session, post_ids: Iterable[int]) -> dict[int, Kept]:
 def select_kept(session: Session, *where: sa.ColumnElement[bool], limit: int | None = None) -> list[Kept]:
     """Return the posts that *where* selects, oldest first."""
     query = (
-        sa.select(_post, *(column.label(f"author_{column.name}") for column in _author.c))
+        sa.select(_post, *(column.label(f"by_{column.name}") for column in _author.c))
         .join(_author, _post.c.author_id == _author.c.id)
         .where(*where)
         .order_by(_post.c.created_at, _post.c.id)
@@ -181,13 +181,13 @@ def select_kept(session: Session, *where: sa.ColumnElement[bool], limit: int | N
 def kept_of(row: Mapping[str, Any]) -> Kept:
     """Return the value of one joined row."""
     author = Author(
-        channel=row["author_channel"],
-        id=row["author_external_id"],
-        handle=row["author_handle"],
-        display_name=row["author_display_name"],
-        url=row["author_url"],
-        followers=row["author_followers"],
-        is_bot=row["author_is_bot"],
+        channel=row["by_channel"],
+        id=row["by_external_id"],
+        handle=row["by_handle"],
+        display_name=row["by_display_name"],
+        url=row["by_url"],
+        followers=row["by_followers"],
+        is_bot=row["by_is_bot"],
     )
     post = Post(
         channel=row["channel"],
@@ -232,16 +232,10 @@ def due_for_recheck(session: Session, source: str, *, before: datetime, limit: i
 
 def apply_recheck(session: Session, source: str, found: Mapping[str, Post | None], *, now: datetime) -> Ingested:
     """Follow edits and deletions that a look-up showed."""
-    ids = dict(
-        session.connection()
-        .execute(
-            sa.select(_post.c.external_id, _post.c.id).where(
-                _post.c.source == source, _post.c.external_id.in_(list(found))
-            )
-        )
-        .tuples()
-        .all()
+    known = sa.select(_post.c.external_id, _post.c.id).where(
+        _post.c.source == source, _post.c.external_id.in_(list(found))
     )
+    ids = {row.external_id: row.id for row in session.connection().execute(known)}
     gone = mark_deleted(session, [ids[key] for key, post in found.items() if post is None and key in ids], now=now)
     there = [post for key, post in found.items() if post is not None and key in ids]
     session.connection().execute(
@@ -251,17 +245,17 @@ def apply_recheck(session: Session, source: str, found: Mapping[str, Post | None
     return Ingested(new=seen.new, edited=seen.edited, deleted=gone)
 
 
-def take_delivery(session: Session, *, source: str, delivery_id: str, body_hash: str, now: datetime) -> bool | None:
-    """Remember a pushed delivery. True: new. False: the same again. None: the same id with another body."""
-
-    known = session.get(DeliveryRow, (source, delivery_id))
+def take_in_delivery(
+    session: Session, delivered: Delivered, *, source: str, body_hash: str, now: datetime
+) -> bool | None:
+    """Take a pushed delivery in, once. True: new. False: the same again. None: the same id with another body."""
+    known = session.get(DeliveryRow, (source, delivered.id))
     if known is not None:
         return False if known.body_hash == body_hash else None
-    insert_new(
-        session,
-        table_of(DeliveryRow),
-        [{"source": source, "delivery_id": delivery_id, "body_hash": body_hash, "at": now}],
-    )
+    row = {"source": source, "delivery_id": delivered.id, "body_hash": body_hash, "at": now}
+    if not insert_new_returning(session, table_of(DeliveryRow), [row], table_of(DeliveryRow).c.source):
+        return False
+    ingest(session, delivered.page, source=source, stream="pushed", now=now, cursor=None)
     return True
 
 
@@ -383,14 +377,8 @@ def _forget_in_cases(session: Session, post_ids: Sequence[int]) -> None:
     """Take the text of deleted posts out of what cases remember of them."""
 
     case = table_of(CaseRow)
-    keys = {
-        row.key: row.id
-        for row in session.connection().execute(
-            sa.select(_post.c.id, (_post.c.channel + ":" + _post.c.external_id).label("key")).where(
-                _post.c.id.in_(post_ids)
-            )
-        )
-    }
+    names = sa.select((_post.c.channel + ":" + _post.c.external_id).label("key")).where(_post.c.id.in_(post_ids))
+    keys = {row.key for row in session.connection().execute(names)}
     authors = sa.select(_post.c.author_id).where(_post.c.id.in_(post_ids))
     roots = sa.select(_post.c.root_id).where(_post.c.id.in_(post_ids))
     touched = session.connection().execute(
@@ -398,7 +386,7 @@ def _forget_in_cases(session: Session, post_ids: Sequence[int]) -> None:
     )
     for row in touched.all():
         session.connection().execute(
-            sa.update(case).where(case.c.id == row.id).values(context=without(row.context, set(keys)))
+            sa.update(case).where(case.c.id == row.id).values(context=without(row.context, keys))
         )
         if (row.context.get("post") or {}).get("key") in keys:
             session.connection().execute(sa.update(case).where(case.c.id == row.id).values(title="(deleted post)"))

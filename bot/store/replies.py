@@ -30,7 +30,8 @@ OPEN_STATES = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """A reply that has to leave. attempts: sends begun so far. first_sent_at: when the first of them began."""
+    """A reply that has to leave. attempts: sends begun so far. first_sent_at, last_sent_at: when
+    the first and the latest of them began."""
 
     id: int
     state: ReplyState
@@ -39,6 +40,7 @@ class Errand:
     origin: Origin
     attempts: int
     first_sent_at: datetime | None
+    last_sent_at: datetime | None
     post_id: int
     case_id: int | None
 
@@ -74,6 +76,7 @@ def begin(session: Session, reply_id: int, *, now: datetime) -> Errand | Stop | 
     row.state = ReplyState.SENDING
     row.attempts += 1
     row.first_sent_at = row.first_sent_at or now
+    row.last_sent_at = now
     session.add(row)
     return _errand(row, target.post)
 
@@ -150,7 +153,7 @@ def to_person(session: Session, reply_id: int, reason: str, *, now: datetime, jo
 
 
 def settle_start(session: Session, *, now: datetime) -> int:
-    """At the start of the only daemon: every reply caught in SENDING may be public, so it is UNKNOWN. Return how many."""
+    """At the start of the only daemon: what is SENDING may be public, so it is UNKNOWN. Return how many."""
     rows = session.exec(select(ReplyRow).where(ReplyRow.state == ReplyState.SENDING)).all()
     for row in rows:
         row.state, row.reason = ReplyState.UNKNOWN, "the daemon ended while it was being sent"
@@ -232,6 +235,7 @@ def _errand(row: ReplyRow, target: Post) -> Errand:
         origin=Origin(row.origin),
         attempts=row.attempts,
         first_sent_at=row.first_sent_at,
+        last_sent_at=row.last_sent_at,
         post_id=row.post_id,
         case_id=row.case_id,
     )

@@ -129,6 +129,8 @@ def _history(session: Session, posts: Mapping[int, Kept], around: _Around) -> No
     recent = (
         sa.select(
             _post.c.id,
+            _post.c.channel,
+            _post.c.external_id,
             _post.c.author_id,
             _post.c.created_at,
             _post.c.text,
@@ -154,6 +156,7 @@ def _history(session: Session, posts: Mapping[int, Kept], around: _Around) -> No
             intent=row.intent or "",
             sentiment=row.sentiment or "",
             outcome=row.outcome,
+            key=f"{row.channel}:{row.external_id}",
         )
         around.history.setdefault(row.author_id, []).append((row.id, contact))
     if len(found) > len(posts):

@@ -321,6 +321,7 @@ class ReplyRow(SQLModel, table=True):
     created_at: datetime = _time(index=True)
     expires_at: datetime = _time()
     first_sent_at: datetime | None = _time(null=True)
+    last_sent_at: datetime | None = _time(null=True)
     looked_at: datetime | None = _time(null=True)
     sent_at: datetime | None = _time(null=True)
     remote_id: str | None = Field(default=None, index=True)
