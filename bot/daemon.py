@@ -13,13 +13,12 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
 
-from bot import metrics
+from bot import __version__, metrics
 from bot.app import App
 from bot.schedule import Schedule
 from bot.store import jobs, migrate, replies, sources
@@ -77,7 +76,7 @@ class Daemon:
         with _only_daemon(app), _signals(self):
             await asyncio.to_thread(migrate.upgrade, app.store)
             warn_of_old_sqlite()
-            metrics.build_info.labels(version=version("harken"), database=app.store.version).set(1)
+            metrics.build_info.labels(version=__version__, database=app.store.version).set(1)
             await self._settle()
             async with AsyncExitStack() as stack:
                 await app.open(stack)
