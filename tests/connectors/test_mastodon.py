@@ -303,7 +303,13 @@ class TestMastodonReads(Bench):
     async def test_a_notification_whose_post_is_gone_is_passed_over(
         self, connector: MastodonConnector, network: MastodonNetwork
     ) -> None:
-        row: dict[str, Any] = {"id": "9", "type": "mention", "created_at": "2026-11-02T11:59:00Z", "account": {}, "status": None}
+        row: dict[str, Any] = {
+            "id": "9",
+            "type": "mention",
+            "created_at": "2026-11-02T11:59:00Z",
+            "account": {},
+            "status": None,
+        }
         network.fail(Fault(status=200, body=orjson.dumps([row])), path="/api/v1/notifications")
         page = await connector.fetch("mentions", None)
         assert (list(page.posts), list(page.bad)) == ([], [])
@@ -446,7 +452,5 @@ def test_a_wrong_address_is_refused_by_name(base_url: str) -> None:
 
 
 def test_the_token_does_not_show() -> None:
-    settings = MastodonSettings(
-        kind="mastodon", base_url="https://mastodon.example", access_token=SecretStr(TOKEN)
-    )
+    settings = MastodonSettings(kind="mastodon", base_url="https://mastodon.example", access_token=SecretStr(TOKEN))
     assert TOKEN not in repr(settings)
