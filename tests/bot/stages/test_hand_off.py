@@ -36,7 +36,7 @@ async def test_a_case_knows_the_thread_and_the_earlier_contacts(store: Store) ->
     bench.hear(make_post(4, parent_id="2", root_id="1", kind=PostKind.REPLY, text="second time I ask"))
     await bench.decide()
     case = bench.cases()[-1]
-    assert [each["text"] for each in case.context["thread"]] == ["anyone else waiting?", "we look into it"]
+    assert [each["text"] for each in case.context["thread"]] == ["anyone else waiting?", "we are looking into it"]
     assert [each["text"] for each in case.context["history"]] == ["first time I ask"]
 
 
