@@ -37,6 +37,7 @@ class Capabilities:
     deletions: bool = False
     pushed: bool = False
     requires_summon: bool = False
+    markdown: bool = False
     lookup_batch: int = 100
     keyed_for: timedelta | None = None
     settle_after: timedelta = timedelta(minutes=2)
@@ -104,7 +105,7 @@ class Connector(Protocol):
         ...
 
     async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
-        """Return for each of *ids* (``capabilities.lookup_batch`` at most) the post as it stands now, None when gone."""
+        """Return for each of *ids* (``lookup_batch`` at most) the post as it stands now, None when gone."""
         ...
 
 

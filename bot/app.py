@@ -1,0 +1,347 @@
+"""Composition: settings become parts. Only here are registries asked and settings handed out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from bot import metrics
+from bot.poller import Poller
+from bot.settings import ConfigError, Settings, sentences
+from bot.stages.answers import Knowledge
+from bot.stages.deliver import DeliverWork
+from bot.stages.hand_off import HandOffWork
+from bot.stages.open_ticket import OpenTicketWork
+from bot.stages.triage import TriageWork
+from bot.stages.work import Work
+from bot.store import articles, people, posts
+from bot.store.engine import Store
+from bot.store.tables import Stage
+from bot.stream.table import TableStream
+from bot.web.parts import Ready
+from bot.web.site import Site
+from bot.worker import Worker
+from classifiers import registry as engines
+from classifiers.errors import ClassifierError
+from classifiers.registry import ClassifierEmbedder
+from connectors import registry as channels
+from connectors.errors import AuthFailed, Rejected
+from connectors.protocol import Connector, Receiver
+from connectors.registry import Clock
+from connectors.settings import SourceSettings
+from handoff import registry as desk_kinds
+from handoff.knowledge.article import Article, ArticleError
+from handoff.knowledge.folder import load_folder
+from handoff.policy import Policy, PolicySettings
+from handoff.protocol import Desk
+from handoff.registry import DeskSettings
+
+log = structlog.get_logger()
+
+FALLBACK_ENGINE = "keywords"
+
+TRIAGE_TASKS = 2
+"""While one batch is in the model the other is read or saved."""
+
+TICKET_TASKS = 2
+
+REHEARSAL = "replay"
+
+FIRST_PERSON = "admin@localhost"
+"""Whom the first one-time link signs in, until there are accounts with real names."""
+
+
+def now() -> datetime:
+    """Return the time: the one clock that everything below is handed."""
+    return datetime.now(UTC)
+
+
+def open_store(settings: Settings, *, daemon: bool = False) -> Store:
+    """Return the store of *settings*. Raises StoreError. Only the *daemon* checkpoints."""
+    return Store(settings.store.url.get_secret_value(), checkpoints=daemon)
+
+
+def make_classifier(settings: Settings) -> ClassifierEmbedder:
+    """Return the engine of the config, not yet warm. Raises ConfigError."""
+    options = dict(settings.classifier)
+    kind = options.pop("engine", "transformer")
+    try:
+        return engines.load(str(kind)).make(options)
+    except engines.UnknownEngine as error:
+        raise ConfigError(f"classifier.engine = {kind!r}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"classifier: {error}") from error
+
+
+def make_policy(settings: Settings) -> Policy:
+    """Return the policy of the config. Raises ConfigError."""
+    options: PolicySettings = checked(PolicySettings, settings.handoff, ("handoff",))
+    return options.policy()
+
+
+def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
+    """Return every enabled source by name. Raises ConfigError, naming all faults at once."""
+    made: dict[str, tuple[Connector, SourceSettings]] = {}
+    faults: list[str] = []
+    for name, table in settings.sources.items():
+        try:
+            channel = channels.load(str(table.get("kind", name)))
+            options = checked(channel.settings, {"kind": channel.kind, **table}, ("sources", name))
+            if options.enabled:
+                made[name] = (channel.connect(name=name, settings=options, clock=clock), options)
+        except channels.UnknownChannel as error:
+            faults.append(f"sources.{name}.kind = {table.get('kind', name)!r}: {error}")
+        except ConfigError as error:
+            faults.append(str(error))
+        except ValueError as error:
+            faults.append(f"sources.{name}: {error}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return made
+
+
+def make_desks(settings: Settings, clock: Clock) -> dict[str, tuple[Desk, DeskSettings]]:
+    """Return every enabled outside desk by name. Raises ConfigError, naming all faults at once."""
+    made: dict[str, tuple[Desk, DeskSettings]] = {}
+    faults: list[str] = []
+    for name, table in settings.desks.items():
+        try:
+            kind = desk_kinds.load(str(table.get("kind", name)))
+            options = checked(kind.settings, {"kind": kind.kind, **table}, ("desks", name))
+            if options.enabled:
+                made[name] = (kind.make(name=name, settings=options, clock=clock), options)
+        except desk_kinds.UnknownDesk as error:
+            faults.append(f"desks.{name}.kind = {table.get('kind', name)!r}: {error}")
+        except ConfigError as error:
+            faults.append(str(error))
+        except ValueError as error:
+            faults.append(f"desks.{name}: {error}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return made
+
+
+def checked(model: type[Any], table: Mapping[str, Any], where: Sequence[str]) -> Any:
+    """Return *table* as *model*. Raises ConfigError: key, value, what is allowed."""
+    try:
+        value: BaseModel = model.model_validate(dict(table))
+    except ValidationError as error:
+        raise ConfigError("\n".join(sentences(error, where))) from error
+    return value
+
+
+def read_articles(settings: Settings) -> list[Article] | None:
+    """Return the articles of the configured folder, None without one. Raises ConfigError with every fault."""
+    folder = settings.knowledge.folder
+    if folder is None:
+        return None
+    try:
+        return load_folder(folder)
+    except ArticleError as error:
+        raise ConfigError("\n".join(f"knowledge.folder: {problem}" for problem in error.problems)) from error
+
+
+class App:
+    """All parts of one process, made from *settings*; nothing is opened before ``open``."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        self.policy = make_policy(settings)
+        self._sources = make_connectors(settings, clock)
+        self._desks = make_desks(settings, clock)
+        self._classifier = make_classifier(settings)
+        self.classifier_state = "not loaded"
+        self.store = open_store(settings, daemon=True)
+        self.stream = TableStream(self.store, clock=clock, holder=self.holder)
+        self.knowledge = Knowledge(self.policy)
+        self._articles = read_articles(settings)
+
+    @property
+    def connectors(self) -> dict[str, Connector]:
+        """Sources by name."""
+        return {name: connector for name, (connector, _) in self._sources.items()}
+
+    @property
+    def desks(self) -> dict[str, Desk]:
+        """Outside desks by name."""
+        return {name: desk for name, (desk, _) in self._desks.items()}
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Say whether every source plays a recording: nothing real is heard or said."""
+        return bool(self._sources) and all(options.kind == REHEARSAL for _, options in self._sources.values())
+
+    @property
+    def classifier(self) -> ClassifierEmbedder:
+        """The engine in service: the configured one, or the fallback when that could not be loaded."""
+        return self._classifier
+
+    def source_kinds(self) -> dict[str, tuple[str, str]]:
+        """Return kind and channel of each source."""
+        return {name: (options.kind, connector.channel) for name, (connector, options) in self._sources.items()}
+
+    def desks_for(self, queue: str) -> list[str]:
+        """Return the outside desks that want the cases of *queue*."""
+        return [name for name, (_, options) in self._desks.items() if not options.queues or queue in options.queues]
+
+    def disk_folder(self) -> Path:
+        """Return the folder whose free space matters."""
+        return Path(self.store.url.database or ".").parent if self.store.is_sqlite else Path(".")
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Open connectors and desks; *stack* closes them and the store."""
+        stack.callback(self.store.close)
+        stack.push_async_callback(self._close_classifier)
+        for connector, _ in self._sources.values():
+            await stack.enter_async_context(connector)
+        for desk, _ in self._desks.values():
+            await stack.enter_async_context(desk)
+
+    async def warm(self) -> None:
+        """Load the model, or the fallback; then the knowledge with its vectors."""
+        try:
+            await self._classifier.warm()
+        except ClassifierError as error:
+            log.error("classifier.fallback", engine=FALLBACK_ENGINE, why=str(error))
+            metrics.classify_fallback.labels(reason="not_loaded").inc()
+            await self._classifier.aclose()
+            self._classifier = engines.load(FALLBACK_ENGINE).make({})
+            await self._classifier.warm()
+            self.classifier_state = f"degraded: {FALLBACK_ENGINE} instead of the model"
+        else:
+            self.classifier_state = "ok"
+        await self.load_knowledge()
+
+    async def load_knowledge(self) -> None:
+        """Bring the store in step with the folder of articles, and the index with the store."""
+        if self._articles is not None:
+            await self.store.write(articles.put_all, self._articles, now=self.clock())
+        await articles.refresh_vectors(self.store, self._classifier, model=self._classifier.name)
+        self.knowledge.load(await self.store.read(articles.entries))
+        log.info("knowledge.loaded", articles=len(self.knowledge))
+
+    async def _close_classifier(self) -> None:
+        await self._classifier.aclose()
+
+    def pollers(self) -> list[Poller]:
+        """Return a poller for each source that is polled."""
+        return [
+            Poller(
+                store=self.store,
+                stream=self.stream,
+                connector=connector,
+                settings=options,
+                holder=self.holder,
+                clock=self.clock,
+            )
+            for connector, options in self._sources.values()
+        ]
+
+    def workers(self) -> list[Worker]:
+        """Return the workers of all stages; call it after ``warm``."""
+        triage = TriageWork(store=self.store, stream=self.stream, classifier=self._classifier, clock=self.clock)
+        hand_off = HandOffWork(
+            store=self.store,
+            stream=self.stream,
+            connectors=self.connectors,
+            policy=self.policy,
+            answers=self.knowledge,
+            desks_for=self.desks_for,
+            clock=self.clock,
+        )
+        deliver = DeliverWork(
+            store=self.store,
+            stream=self.stream,
+            connectors=self.connectors,
+            policy=self.policy,
+            desks_for=self.desks_for,
+            clock=self.clock,
+        )
+        open_ticket = OpenTicketWork(
+            store=self.store,
+            desks=self.desks,
+            connectors=self.connectors,
+            public_url=self.settings.web.public_url,
+            clock=self.clock,
+        )
+        many = self.settings.work.batch
+        plan: list[tuple[Work, int, int]] = [
+            (triage, many, TRIAGE_TASKS),
+            (hand_off, many, 1),
+            (deliver, 1, self.settings.work.replies_at_once),
+            (open_ticket, 1, TICKET_TASKS),
+        ]
+        return [
+            Worker(store=self.store, stream=self.stream, work=work, batch=batch, clock=self.clock)
+            for work, batch, tasks in plan
+            for _ in range(tasks)
+        ]
+
+    async def serve(self, stack: AsyncExitStack, ready: Ready) -> int:
+        """Serve the pages until *stack* closes; return the port."""
+        site = Site(
+            store=self.store,
+            clock=self.clock,
+            settings=self.settings.web,
+            ready=ready,
+            metrics=metrics.exposition,
+            receive=self.receive,
+            measure=self.measure,
+        )
+        await site.start()
+        stack.push_async_callback(site.close)
+        return site.port
+
+    def sign_in_link(self, *, always: bool) -> str | None:
+        """Return the token of a one-time link for the first administrator: made on the first start, or *always*."""
+        return self.store.write_now(_first_link, now=self.clock(), always=always)
+
+    def measure(self, source: str, text: str) -> tuple[int, int] | None:
+        """Return how long *text* is and may be on the network of *source*, None where there is no rule."""
+        found = self._sources.get(source)
+        rule = found[0].capabilities.length if found else None
+        return None if rule is None else (rule.measure(text) + rule.reserve, rule.limit)
+
+    async def receive(self, source: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Take one pushed delivery; return the HTTP status. 202 only after it is committed and synced."""
+        found = self._sources.get(source)
+        connector: Any = found[0] if found else None
+        if not isinstance(connector, Receiver):
+            return 404
+        try:
+            delivered = connector.receive(headers, body, self.clock())
+        except AuthFailed:
+            metrics.webhooks.labels(direction="in", outcome="unauthorised").inc()
+            return 401
+        except Rejected:
+            metrics.webhooks.labels(direction="in", outcome="unreadable").inc()
+            return 400
+        digest = hashlib.sha256(body).hexdigest()
+        done = await self.store.write(
+            posts.take_in_delivery, delivered, source=source, body_hash=digest, now=self.clock()
+        )
+        metrics.webhooks.labels(direction="in", outcome="repeated" if done is False else "taken").inc()
+        if done is None:
+            return 409
+        self.stream.wake(Stage.TRIAGE)
+        return 202
+
+
+def _first_link(session: Any, *, now: datetime, always: bool) -> str | None:
+    admins = [each for each in people.everyone(session) if each.role == people.Role.ADMIN and each.disabled_at is None]
+    if admins and not always:
+        return None
+    if not admins:
+        people.add(session, email=FIRST_PERSON, name="Administrator", role=people.Role.ADMIN, now=now)
+    return people.add_link(session, email=admins[0].email if admins else FIRST_PERSON, now=now)

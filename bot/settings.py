@@ -1,0 +1,180 @@
+"""One file and the environment become one typed value; whoever needs a part is handed it.
+
+``config.toml`` first, then the environment: ``HARKEN_SOURCES__X__BEARER_TOKEN`` sets ``sources.x.bearer_token``, and
+``HARKEN_SOURCES__X__BEARER_TOKEN_FILE`` names a file that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "HARKEN_"
+NESTED = "__"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; each line of the message names a key, its value and what is allowed."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Table):
+    """``[store]``: where memory is."""
+
+    url: SecretStr = Field(SecretStr("sqlite:///var/harken.db"), description="sqlite:///PATH or postgresql://...")
+    backups: Path = Field(Path("var/backups"), description="folder for back-ups")
+
+
+class LogSettings(_Table):
+    """``[log]``."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, json otherwise")
+
+
+class WebSettings(_Table):
+    """``[web]``: the pages and the API."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    public_url: str | None = Field(None, description="how people reach it, with https when there is a proxy")
+    secure_cookies: bool = Field(False, description="served over https; true by itself when public_url is https")
+    behind_proxy: bool = Field(False, description="believe the last entry of X-Forwarded-For")
+    session_hours: float = Field(12.0, gt=0)
+    idle_hours: float = Field(2.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _https_means_secure(cls, data: Any) -> Any:
+        if isinstance(data, dict) and str(data.get("public_url") or "").startswith("https://"):
+            return {"secure_cookies": True, **data}
+        return data
+
+
+class KnowledgeSettings(_Table):
+    """``[knowledge]``."""
+
+    folder: Path | None = Field(None, description="Markdown articles, read at every start")
+
+
+class WorkSettings(_Table):
+    """``[work]``: how hard the daemon works."""
+
+    batch: int = Field(128, ge=1, le=4096, description="posts judged and handed off together")
+    replies_at_once: int = Field(4, ge=1, le=64)
+    recheck_hours: float = Field(20.0, gt=0, description="each kept post is looked up again within this")
+    drain_s: float = Field(8.0, gt=0, le=60, description="at the end, sends in flight may take this long")
+
+
+class Settings(BaseSettings):
+    """All of it. ``sources``, ``desks`` and ``classifier`` stay raw here: each plug-in's own model checks them."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter=NESTED)
+
+    brand: str = Field("Our brand", description="how the pages call you")
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+    web: WebSettings = WebSettings()
+    work: WorkSettings = WorkSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    classifier: dict[str, Any] = Field(default_factory=lambda: {"engine": "transformer"})
+    handoff: dict[str, Any] = Field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    desks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (_EnvironmentAndFiles(settings_cls), init_settings)
+
+
+class _EnvironmentAndFiles(EnvSettingsSource):
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return with_files(os.environ)
+
+
+def with_files(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return our part of *environ*, names in lower case, each ``NAME_FILE`` replaced by what its file holds."""
+    found: dict[str, str | None] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or NESTED not in name:
+            continue
+        table = name.removeprefix(PREFIX).split(NESTED)[0].lower()
+        if table not in Settings.model_fields:
+            raise ConfigError(f"{name} sets no known table; there are: {', '.join(sorted(Settings.model_fields))}")
+        if name.endswith("_FILE"):
+            try:
+                value = Path(value).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(f"{name} names {value!r}, which cannot be read: {error.strerror}") from error
+            name = name.removesuffix("_FILE")
+        found[name.lower()] = value
+    return found
+
+
+def load(path: Path | None) -> Settings:
+    """Return the settings of *path* (None: ``config.toml`` if there is one) and the environment. Raises ConfigError."""
+    raw: dict[str, Any] = {}
+    chosen = path or Path("config.toml")
+    if path is not None or chosen.exists():
+        try:
+            raw = tomllib.loads(chosen.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{chosen} cannot be read: {error.strerror}; name another file with --config") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{chosen} is not UTF-8 text: byte {error.start}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{chosen} is not TOML: {error}") from error
+    try:
+        return Settings(**raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(sentences(error, ()))) from error
+
+
+def sentences(error: ValidationError, where: Iterable[str]) -> list[str]:
+    """Return one line for each fault: key, value (secrets masked), what is allowed."""
+    prefix = list(where)
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False):
+        key = ".".join([*prefix, *(str(part) for part in fault["loc"])]) or "config"
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{key}: no such key; look for a typo, or take it out")
+        elif fault["type"] == "missing":
+            lines.append(f"{key}: is missing; set it in the config or as {environment_name(key)}")
+        else:
+            lines.append(f"{key} = {shown(key, fault.get('input'))}: {fault['msg']}")
+    return lines
+
+
+def environment_name(key: str) -> str:
+    """Return the environment variable that sets *key*."""
+    return PREFIX + key.upper().replace(".", NESTED)
+
+
+SECRET_WORDS = ("token", "secret", "password", "key", "url")
+
+
+def shown(key: str, value: object) -> str:
+    """Return *value* for a message or a listing, masked when its key sounds like a secret."""
+    last = key.rsplit(".", 1)[-1]
+    if isinstance(value, SecretStr) or (
+        isinstance(value, str) and value and any(word in last for word in SECRET_WORDS[:4])
+    ):
+        return "'********'"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

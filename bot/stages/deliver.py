@@ -1,0 +1,239 @@
+"""Stage 3: say it, at most once. SENDING is committed before the first byte; unknown is looked up, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from handoff.policy import Policy
+from handoff.priority import rank
+from handoff.routing import queue_for
+from handoff.sla import due_at
+
+from bot import metrics
+from bot.stages.hand_off import GONE
+from bot.store import cases, jobs, replies
+from bot.store.cases import Late
+from bot.store.engine import Store
+from bot.store.jobs import Job
+from bot.store.replies import Errand, Stop
+from bot.store.situations import Known
+from bot.store.tables import Origin, ReplyState, Stage
+from bot.stream.protocol import Stream
+from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
+from connectors.post import Sent
+from connectors.protocol import Capabilities, Connector, Replier, SendClass
+from connectors.registry import Clock
+from handoff.context import context_of
+from handoff.situation import Situation
+
+log = structlog.get_logger()
+
+MAX_SENDS = 2
+"""One try, and one more after a read-back found nothing; a second unknown outcome goes to a person."""
+
+KEYED_SENDS = 20
+"""On a keyed network repeating is harmless; after this many a person looks why it never succeeds."""
+
+LOOKS = 6
+"""Read-backs within settle_after; reads lag, so one look proves nothing."""
+
+UNAVAILABLE_PAUSE = timedelta(seconds=30)
+LIMITED_PAUSE = timedelta(minutes=1)
+AUTH_PAUSE = timedelta(minutes=5)
+
+
+class DeliverWork:
+    """Sends replies through their source's connector."""
+
+    stage = Stage.DELIVER
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        stream: Stream,
+        connectors: Mapping[str, Connector],
+        policy: Policy,
+        desks_for: Callable[[str], Sequence[str]],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._stream = stream
+        self._connectors = connectors
+        self._policy = policy
+        self._desks_for = desks_for
+        self._clock = clock
+
+    async def run(self, jobs: Sequence[Job]) -> None:
+        """Send, or settle, each reply."""
+        for job in jobs:
+            await self._one(job)
+
+    async def give_up(self, job: Job, reason: str) -> None:
+        """Ask a person whether it was said."""
+        errand = await self._store.read(replies.errand, int(job.key))
+        if errand is not None:
+            await self._to_person(errand, job, f"the bot failed while sending it: {reason}")
+
+    async def _one(self, job: Job) -> None:
+        errand = await self._store.read(replies.errand, int(job.key))
+        if errand is None:
+            await self._store.write(jobs.finish, [job.id], now=self._clock())
+            return
+        connector: Any = self._connectors.get(errand.source)
+        if not isinstance(connector, Replier):
+            await self._refused(errand, job, f"the source {errand.source!r} cannot send replies; see its configuration")
+            return
+        match errand.state:
+            case ReplyState.INTENDED:
+                await self._send(connector, errand, job)
+            case ReplyState.SENDING:
+                # Its sender is dead: claims outlast every time-out of a connector.
+                await self._unknown(connector, errand, job, "the daemon ended while it was being sent", self._clock())
+            case _:
+                await self._settle(connector, errand, job)
+
+    async def _send(self, connector: Any, errand: Errand, job: Job) -> None:
+        refusal = connector.may_reply(errand.reply.target)
+        if refusal is not None:
+            metrics.reply_blocked.labels(guard="may_reply").inc()
+            await self._refused(errand, job, refusal.reason)
+            return
+        over = connector.overrun(errand.reply.target, errand.reply.text)
+        if over:
+            metrics.reply_blocked.labels(guard="length").inc()
+            await self._refused(errand, job, f"it is {over} too long for the network")
+            return
+        begun = await self._store.write(replies.begin, errand.id, now=self._clock())
+        if begun is None or isinstance(begun, Stop):
+            if begun is not None:
+                metrics.reply_blocked.labels(guard="withdrawn").inc()
+                metrics.replies.labels(network=errand.reply.target.channel, outcome="cancelled").inc()
+            await self._store.write(jobs.finish, [job.id], now=self._clock())
+            return
+        await self._say(connector, begun, job)
+
+    async def _say(self, connector: Any, errand: Errand, job: Job) -> None:
+        try:
+            outcome = await connector.send(errand.reply)
+        except Rejected as error:
+            await self._refused(errand, job, str(error))
+        except AmbiguousWrite as error:
+            await self._unknown(connector, errand, job, str(error), self._clock())
+        except RateLimited as error:
+            await self._postpone(errand, job, str(error), error.until or self._clock() + LIMITED_PAUSE)
+        except AuthFailed as error:
+            log.warning("reply.auth_failed", source=errand.source)
+            await self._postpone(errand, job, str(error), self._clock() + AUTH_PAUSE)
+        except Unavailable as error:
+            await self._postpone(errand, job, str(error), self._clock() + UNAVAILABLE_PAUSE)
+        else:
+            await self._sent(errand, outcome, job)
+
+    async def _settle(self, connector: Any, errand: Errand, job: Job) -> None:
+        """Find out whether an unknown reply is public; only then, and only if it surely is not, say it again."""
+        now = self._clock()
+        capabilities: Capabilities = connector.capabilities
+        began = errand.first_sent_at or now
+        if capabilities.send_class is SendClass.BLIND:
+            await self._to_person(errand, job, "the network cannot tell whether it was said")
+            return
+        try:
+            found = await connector.find(errand.reply)
+        except (RateLimited, Unavailable, AuthFailed, Rejected, AmbiguousWrite) as error:
+            until = error.until if isinstance(error, RateLimited) else None
+            await self._look_again(errand, job, until or now + self._pause(capabilities))
+            return
+        metrics.readback.labels(network=errand.reply.target.channel, result="found" if found else "not_seen").inc()
+        if found is not None:
+            await self._sent(errand, found, job)
+        elif capabilities.send_class is SendClass.KEYED:
+            await self._again(connector, errand, job, most=KEYED_SENDS)
+        elif now - (errand.last_sent_at or began) < capabilities.settle_after:
+            await self._look_again(errand, job, now + self._pause(capabilities))
+        elif capabilities.keyed_for is not None and now - began > capabilities.keyed_for:
+            await self._to_person(errand, job, "it was not seen, and the network has forgotten our key")
+        else:
+            await self._again(connector, errand, job, most=MAX_SENDS)
+
+    async def _again(self, connector: Any, errand: Errand, job: Job, *, most: int) -> None:
+        if errand.attempts >= most:
+            reason = f"it was tried {errand.attempts} times and nobody can tell whether it was said"
+            await self._to_person(errand, job, reason)
+            return
+        begun = await self._store.write(replies.begin, errand.id, now=self._clock())
+        if isinstance(begun, Errand):
+            await self._say(connector, begun, job)
+            return
+        if isinstance(begun, Stop):
+            await self._late(errand, begun.reason)
+        await self._store.write(jobs.finish, [job.id], now=self._clock())
+
+    @staticmethod
+    def _pause(capabilities: Capabilities) -> timedelta:
+        return max(capabilities.settle_after / LOOKS, timedelta(milliseconds=50))
+
+    async def _sent(self, errand: Errand, outcome: Sent, job: Job) -> None:
+        await self._store.write(replies.sent, errand.id, outcome, now=self._clock(), job_id=job.id)
+        metrics.replies.labels(network=errand.reply.target.channel, outcome="sent").inc()
+        log.info("reply.sent", source=errand.source, reply=errand.id, attempts=errand.attempts)
+
+    async def _refused(self, errand: Errand, job: Job, reason: str) -> None:
+        await self._store.write(replies.refused, errand.id, reason, now=self._clock(), job_id=job.id)
+        metrics.replies.labels(network=errand.reply.target.channel, outcome="refused").inc()
+        log.warning("reply.refused", source=errand.source, reply=errand.id, why=reason)
+        await self._late(errand, f"our reply was refused: {reason}")
+
+    async def _unknown(self, connector: Any, errand: Errand, job: Job, reason: str, now: datetime) -> None:
+        capabilities: Capabilities = connector.capabilities
+        if capabilities.send_class is SendClass.BLIND:
+            await self._to_person(errand, job, reason)
+            return
+        look_at = now + self._pause(capabilities)
+        await self._store.write(replies.unknown, errand.id, reason, now=now, look_at=look_at, job_id=job.id)
+        metrics.replies.labels(network=errand.reply.target.channel, outcome="unknown").inc()
+        log.warning("reply.unknown", source=errand.source, reply=errand.id, why=reason)
+
+    async def _look_again(self, errand: Errand, job: Job, look_at: datetime) -> None:
+        await self._store.write(replies.looked, errand.id, now=self._clock(), look_at=look_at, job_id=job.id)
+
+    async def _postpone(self, errand: Errand, job: Job, reason: str, until: datetime) -> None:
+        await self._store.write(replies.postponed, errand.id, reason, due_at=until, job_id=job.id)
+
+    async def _to_person(self, errand: Errand, job: Job, reason: str) -> None:
+        await self._store.write(replies.to_person, errand.id, reason, now=self._clock(), job_id=job.id)
+        metrics.replies.labels(network=errand.reply.target.channel, outcome="person").inc()
+        log.warning("reply.person", source=errand.source, reply=errand.id, why=reason)
+        await self._late(errand, f"nobody knows whether our reply was said: {reason}")
+
+    async def _late(self, errand: Errand, reason: str) -> None:
+        """A post that the bot wanted to answer alone goes to people, with everything known about it."""
+        if errand.case_id is None and errand.origin is Origin.BOT:
+            judge = partial(self._judge_late, reason)
+            await self._store.write(cases.escalate_late, errand.post_id, reason=reason, judge=judge, now=self._clock())
+            self._stream.wake(Stage.OPEN_TICKET)
+
+    def _judge_late(self, reason: str, known: Known) -> Late:
+        connector = self._connectors.get(known.kept.source)
+        situation = Situation(
+            post=known.kept.post,
+            source=known.kept.source,
+            capabilities=GONE if connector is None else connector.capabilities,
+            now=self._clock(),
+            triage=known.triage,
+            thread=known.thread,
+            history=known.history,
+        )
+        queue = queue_for(situation, self._policy)
+        level = rank(situation, self._policy).level
+        return Late(
+            queue=queue,
+            priority=level,
+            due_at=due_at(situation.now, level, self._policy, asked_at=situation.post.created_at),
+            context=context_of(situation, [reason]),
+            desks=self._desks_for(queue),
+        )

@@ -1,0 +1,162 @@
+"""Stage 2: what do we do? Reads everything known, decides without I/O, writes replies, cases and tickets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from handoff.policy import Policy
+
+from bot import metrics
+from bot.store import cases, situations
+from bot.store.cases import Decided, title_of
+from bot.store.engine import Store
+from bot.store.jobs import Job
+from bot.store.posts import errand, read_errand
+from bot.store.situations import Known
+from bot.store.tables import Stage
+from bot.stream.protocol import Stream
+from connectors.errors import ConnectorError
+from connectors.protocol import Capabilities, Connector, Replier, SendClass
+from connectors.registry import Clock
+from handoff.context import context_of
+from handoff.decision import Decision, Draft, Escalate, Ignore, decide
+from handoff.situation import Candidate, Situation
+
+log = structlog.get_logger()
+
+THREAD_TIMEOUT_S = 20.0
+"""A thread that takes longer is shown as far as it is known."""
+
+GONE = Capabilities(send_class=SendClass.LISTEN_ONLY)
+"""What a source can do that is no longer in the config."""
+
+
+class Answers(Protocol):
+    """Finds approved articles that may answer."""
+
+    def __call__(self, known: Sequence[Known], capabilities: Sequence[Capabilities]) -> Sequence[Sequence[Candidate]]:
+        """Return candidates for each of *known*, best first, rendered for its channel."""
+        ...
+
+
+class DesksFor(Protocol):
+    """Says which outside desks want the cases of a queue."""
+
+    def __call__(self, queue: str) -> Sequence[str]: ...
+
+
+class HandOffWork:
+    """Decides about batches of posts."""
+
+    stage = Stage.HAND_OFF
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        stream: Stream,
+        connectors: Mapping[str, Connector],
+        policy: Policy,
+        answers: Answers,
+        desks_for: DesksFor,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._stream = stream
+        self._connectors = connectors
+        self._policy = policy
+        self._answers = answers
+        self._desks_for = desks_for
+        self._clock = clock
+
+    async def run(self, jobs: Sequence[Job]) -> None:
+        """Decide about the posts of *jobs*."""
+        now = self._clock()
+        wanted = dict(read_errand(job.key) for job in jobs)
+        known = await self._store.read(situations.known, wanted, now=now)
+        decided = await asyncio.to_thread(self._think, list(known.values()), now)
+        decided = [await self._with_thread(each, known[each.post_id], now) for each in decided]
+        await self._store.write(cases.save, decided, job_ids=[job.id for job in jobs], now=now)
+        for each in decided:
+            metrics.decisions.labels(network=each.post.channel, decision=type(each.decision).__name__.lower()).inc()
+        self._stream.wake(Stage.DELIVER, Stage.OPEN_TICKET)
+
+    async def give_up(self, job: Job, reason: str) -> None:
+        """Give the post to people with what is known."""
+        post_id, edits = read_errand(job.key)
+        now = self._clock()
+        known = await self._store.read(situations.known, {post_id: edits}, now=now)
+        for each in known.values():
+            situation = replace(self._situation(each, (), now), triage=None)
+            decision = decide(situation, self._policy)
+            decided = self._decided(each, situation, decision)
+            await self._store.write(cases.save, [decided], job_ids=[job.id], now=now)
+
+    def _think(self, known: Sequence[Known], now: datetime) -> list[Decided]:
+        capabilities = [self._capabilities(each.kept.source) for each in known]
+        answers = self._answers(known, capabilities)
+        decided = []
+        for each, candidates in zip(known, answers, strict=True):
+            situation = self._situation(each, candidates, now)
+            decided.append(self._decided(each, situation, decide(situation, self._policy)))
+        return decided
+
+    async def _with_thread(self, decided: Decided, known: Known, now: datetime) -> Decided:
+        """Fetch a thread that the store does not hold, for those posts that people will read."""
+        connector = self._connectors.get(known.kept.source)
+        if isinstance(decided.decision, Ignore) or not known.thread_gap or connector is None:
+            return decided
+        if not connector.capabilities.thread:
+            return decided
+        try:
+            async with asyncio.timeout(THREAD_TIMEOUT_S):
+                thread = await connector.thread(known.kept.post)
+        except (ConnectorError, TimeoutError) as error:
+            log.info("thread.missing", source=known.kept.source, why=type(error).__name__)
+            return decided
+        fuller = replace(known, thread=thread, thread_gap=False)
+        return (await asyncio.to_thread(self._think, [fuller], now))[0]
+
+    def _situation(self, known: Known, answers: Sequence[Candidate], now: datetime) -> Situation:
+        post, source = known.kept.post, known.kept.source
+        connector = self._connectors.get(source)
+        return Situation(
+            post=post,
+            source=source,
+            capabilities=self._capabilities(source),
+            now=now,
+            triage=known.triage,
+            thread=known.thread,
+            history=known.history,
+            answers=answers,
+            may_reply=connector.may_reply(post) if isinstance(connector, Replier) else None,
+            already_answered=known.already_answered,
+            auto_replies_24h=known.auto_replies_24h,
+            open_case=known.open_case,
+        )
+
+    def _decided(self, known: Known, situation: Situation, decision: Decision) -> Decided:
+        post = known.kept.post
+        desks = self._desks_for(decision.queue) if isinstance(decision, Escalate) else ()
+        keeps = isinstance(decision, Draft | Escalate)
+        return Decided(
+            key=errand(known.kept.id, known.kept.edits),
+            post_id=known.kept.id,
+            post=post,
+            author_id=known.kept.author_id,
+            source=known.kept.source,
+            decision=decision,
+            context=context_of(situation, decision.reasons) if keeps else {},
+            title=title_of(post.title, post.text),
+            open_case=known.open_case,
+            desks=desks,
+        )
+
+    def _capabilities(self, source: str) -> Capabilities:
+        connector = self._connectors.get(source)
+        return GONE if connector is None else connector.capabilities

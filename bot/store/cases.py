@@ -1,0 +1,292 @@
+"""How the bot's decisions become rows: replies, drafts, cases, tickets. What people do with cases is in desk.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, select
+
+from bot.store import events, jobs, situations
+from bot.store.posts import read_errand
+from bot.store.situations import Known
+from bot.store.tables import (
+    CasePostRow,
+    CaseRow,
+    Origin,
+    Outcome,
+    PostRow,
+    ReplyRow,
+    ReplyState,
+    Stage,
+    TicketRow,
+)
+from bot.store.upsert import insert_new, insert_new_returning, table_of
+from connectors.post import Post
+from handoff.case import Case, CaseState
+from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore
+from handoff.situation import Candidate
+
+MAX_TITLE = 120
+
+DRAFT_LIFE = timedelta(days=30)
+AUTO_LIFE = timedelta(hours=6)
+"""After this a reply that the bot meant to say by itself is stale, and is not said."""
+
+_post = table_of(PostRow)
+_case = table_of(CaseRow)
+_reply = table_of(ReplyRow)
+_ticket = table_of(TicketRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """One decision about one post. context: what a case keeps. desks: names of outside desks that want the case."""
+
+    key: str
+    post_id: int
+    post: Post
+    author_id: int
+    source: str
+    decision: Decision
+    context: Mapping[str, Any]
+    title: str
+    open_case: str | None = None
+    desks: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """How a post goes to people after the bot's own reply came to nothing."""
+
+    queue: str
+    priority: int
+    due_at: datetime
+    context: Mapping[str, Any]
+    desks: Sequence[str]
+
+
+def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int], now: datetime) -> None:
+    """Carry one batch of decisions out in rows; what an edit or deletion overtook is dropped."""
+    current = {
+        row.id: row.edits
+        for row in session.connection().execute(
+            sa.select(_post.c.id, _post.c.edits).where(_post.c.id.in_([each.post_id for each in decided]))
+        )
+    }
+    for each in decided:
+        if current.get(each.post_id) != read_errand(each.key)[1]:
+            continue
+        match each.decision:
+            case AutoReply(answer=answer):
+                _reply_row(session, each, answer, state=ReplyState.INTENDED, origin=Origin.BOT, case_id=None, now=now)
+            case Draft(answer=answer) as decision:
+                case_id = _open(session, each, decision, now)
+                _reply_row(
+                    session, each, answer, state=ReplyState.DRAFTED, origin=Origin.DRAFT, case_id=case_id, now=now
+                )
+            case Escalate() as decision:
+                case_id = _open(session, each, decision, now)
+                _want_tickets(session, case_id, each.desks, now)
+            case Ignore():
+                pass
+    _end(session, [each for each in decided if current.get(each.post_id) == read_errand(each.key)[1]], now)
+    jobs.finish(session, job_ids, now=now)
+
+
+def escalate_late(
+    session: Session, post_id: int, *, reason: str, judge: Callable[[Known], Late], now: datetime
+) -> None:
+    """Give a post to people after all: the bot's own reply was refused, or nobody knows whether it was said."""
+    row = session.get(PostRow, post_id)
+    if row is None or row.deleted_at is not None:
+        return
+    known = situations.known(session, {post_id: row.edits}, now=now)[post_id]
+    late = judge(known)
+    key = f"{row.channel}:{row.external_id}"
+    values = {
+        "key": key,
+        "post_id": post_id,
+        "author_id": row.author_id,
+        "channel": row.channel,
+        "source": row.source,
+        "root_id": row.root_id,
+        "title": title_of(row.title, row.text),
+        "state": CaseState.OPEN,
+        "queue": late.queue,
+        "priority": late.priority,
+        "reasons": [reason],
+        "context": dict(late.context),
+        "opened_at": now,
+        "due_at": late.due_at,
+    }
+    insert_new(session, _case, [values])
+    case_id = session.exec(select(CaseRow.id).where(CaseRow.key == key)).one() or 0
+    insert_new(session, table_of(CasePostRow), [{"case_id": case_id, "post_id": post_id}])
+    session.connection().execute(
+        sa.update(_reply).where(_reply.c.post_id == post_id, _reply.c.case_id.is_(None)).values(case_id=case_id)
+    )
+    session.connection().execute(
+        sa.update(_post).where(_post.c.id == post_id).values(outcome=Outcome.ESCALATED, reasons=[reason])
+    )
+    _want_tickets(session, case_id, late.desks, now)
+    events.add(session, "case.opened", now=now, post_id=post_id, case_id=case_id)
+
+
+def title_of(title: str, text: str) -> str:
+    """Return what a case is called in lists: the first words of the post."""
+    words = " ".join((title or text).split())
+    return words if len(words) <= MAX_TITLE else words[: MAX_TITLE - 1].rstrip() + "…"
+
+
+def case_value(session: Session, case_id: int) -> tuple[Case, int, Mapping[str, Any]] | None:
+    """Return a case, the id of the post that opened it, and its context."""
+    row = session.get(CaseRow, case_id)
+    if row is None:
+        return None
+    case = Case(
+        key=row.key,
+        title=row.title,
+        state=CaseState(row.state),
+        queue=row.queue,
+        priority=row.priority,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        reasons=row.reasons or [],
+    )
+    return case, row.post_id, row.context or {}
+
+
+def _open(session: Session, each: Decided, decision: Draft | Escalate, now: datetime) -> int:
+    key = each.open_case or each.post.key
+    found = insert_new_returning(
+        session,
+        _case,
+        [
+            {
+                "key": key,
+                "post_id": each.post_id,
+                "author_id": each.author_id,
+                "channel": each.post.channel,
+                "source": each.source,
+                "root_id": each.post.root_id,
+                "title": each.title,
+                "state": CaseState.OPEN,
+                "queue": decision.queue,
+                "priority": decision.priority,
+                "reasons": list(decision.reasons),
+                "context": dict(each.context),
+                "opened_at": now,
+                "due_at": decision.due_at,
+            }
+        ],
+        _case.c.id,
+    )
+    if found:
+        case_id = int(found[0].id)
+        events.add(session, "case.opened", now=now, post_id=each.post_id, case_id=case_id)
+    else:
+        case_id = _join(session, key, each, decision, now)
+    insert_new(session, table_of(CasePostRow), [{"case_id": case_id, "post_id": each.post_id}])
+    return case_id
+
+
+def _join(session: Session, key: str, each: Decided, decision: Draft | Escalate, now: datetime) -> int:
+    """Add a further post to a case: it may only become more urgent, and a case that waited for the customer reopens."""
+    row = session.exec(select(CaseRow).where(CaseRow.key == key)).one()
+    row.priority = min(row.priority, decision.priority)
+    row.due_at = min(row.due_at, decision.due_at) if row.answered_at is None else decision.due_at
+    if row.state in (CaseState.WAITING, CaseState.RESOLVED):
+        row.state = CaseState.OPEN if row.assignee_id is None else CaseState.CLAIMED
+        row.resolved_at = None
+    if row.post_id == each.post_id:  # decided anew after an edit: what people see follows
+        row.title, row.context, row.reasons = each.title, dict(each.context), list(decision.reasons)
+    session.add(row)
+    session.flush()
+    events.add(session, "case.joined", now=now, post_id=each.post_id, case_id=row.id)
+    return row.id or 0
+
+
+def _reply_row(
+    session: Session,
+    each: Decided,
+    answer: Candidate,
+    *,
+    state: ReplyState,
+    origin: Origin,
+    case_id: int | None,
+    now: datetime,
+) -> None:
+    edits = read_errand(each.key)[1]
+    rows = insert_new_returning(
+        session,
+        _reply,
+        [
+            {
+                "key": f"{each.post.key}:{origin}:{edits}",
+                "post_id": each.post_id,
+                "case_id": case_id,
+                "source": each.source,
+                "channel": each.post.channel,
+                "state": state,
+                "origin": origin,
+                "text": answer.wording,
+                "article_id": answer.article_id,
+                "confidence": answer.confidence,
+                "target_revision": each.post.revision,
+                "attempts": 0,
+                "created_at": now,
+                "expires_at": now + (AUTO_LIFE if origin is Origin.BOT else DRAFT_LIFE),
+            }
+        ],
+        _reply.c.id,
+    )
+    for row in rows:
+        if state is ReplyState.INTENDED:
+            jobs.add(session, Stage.DELIVER, str(row.id), now=now, priority=2)
+        events.add(session, f"reply.{state}", now=now, post_id=each.post_id, case_id=case_id, reply_id=row.id)
+
+
+def _want_tickets(session: Session, case_id: int, desks: Sequence[str], now: datetime) -> None:
+    for desk in desks:
+        insert_new(session, _ticket, [{"case_id": case_id, "desk": desk, "state": "wanted", "updated_at": now}])
+        jobs.add(session, Stage.OPEN_TICKET, f"{case_id}.{desk}", now=now, priority=2)
+
+
+def _end(session: Session, decided: Sequence[Decided], now: datetime) -> None:
+    if not decided:
+        return
+    session.connection().execute(
+        sa.update(_post)
+        .where(_post.c.id == sa.bindparam("b_id"))
+        .values(outcome=sa.bindparam("b_outcome"), reasons=sa.bindparam("b_reasons", type_=sa.JSON)),
+        [
+            {"b_id": each.post_id, "b_outcome": outcome(each.decision), "b_reasons": list(each.decision.reasons)}
+            for each in decided
+        ],
+    )
+    events.add_all(
+        session,
+        [
+            events.row(
+                "post.decided", now=now, post_id=each.post_id, facts={"decision": type(each.decision).__name__.lower()}
+            )
+            for each in decided
+        ],
+    )
+
+
+def outcome(decision: Decision) -> Outcome:
+    """Return where a post's way ends; an automatic reply's post stays open until the network took the reply."""
+    match decision:
+        case AutoReply():
+            return Outcome.OPEN
+        case Draft():
+            return Outcome.DRAFTED
+        case Escalate():
+            return Outcome.ESCALATED
+        case Ignore():
+            return Outcome.IGNORED

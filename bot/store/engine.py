@@ -1,0 +1,160 @@
+"""Two doors to memory: ``read`` and ``write``. Each runs one synchronous function in one transaction, off the loop.
+
+Because the function is synchronous it cannot await a network or a model inside its transaction; nobody has to remember
+not to. On SQLite one thread owns the one connection that writes and checkpoints: versions below 3.51.3 can corrupt a
+WAL that two connections write and checkpoint at once (sqlite.org/wal.html#walresetbug).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.pool import QueuePool, StaticPool
+from sqlmodel import Session
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SAFE_SQLITE = (3, 51, 3)
+
+
+class StoreError(Exception):
+    """The store cannot be used; the message says what to do."""
+
+
+class Store:
+    """Opens the database at *url* (``sqlite:///path`` or ``postgresql+psycopg://...``).
+
+    checkpoints: only the daemon's writer moves the WAL back into the database; a command beside it must not.
+    """
+
+    def __init__(self, url: str, *, readers: int = 4, writers: int = 4, checkpoints: bool = True) -> None:
+        try:
+            self.url = sa.make_url(url)
+        except sa.exc.ArgumentError as error:
+            raise StoreError(
+                "store.url is no database URL; write sqlite:///var/harken.db, or postgresql://..."
+            ) from error
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if not self.is_sqlite and self.url.get_backend_name() != "postgresql":
+            raise StoreError(f"store.url names {self.url.get_backend_name()!r}; sqlite and postgresql are supported")
+        if self.is_sqlite:
+            if not self.url.database:
+                raise StoreError("store.url names no file; write sqlite:///var/harken.db")
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            self._writer = sa.create_engine(
+                self.url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}
+            )
+            self._reader = sa.create_engine(
+                self.url,
+                poolclass=QueuePool,
+                pool_size=readers,
+                max_overflow=0,
+                connect_args={"check_same_thread": False, "timeout": 30},
+            )
+            _prepare_sqlite(self._writer, writes=True, checkpoints=checkpoints)
+            _prepare_sqlite(self._reader, writes=False, checkpoints=False)
+            writers = 1
+        else:
+            self.url = self.url.set(drivername="postgresql+psycopg")
+            self._writer = self._reader = sa.create_engine(
+                self.url,
+                pool_size=readers + writers,
+                max_overflow=0,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 10},
+            )
+        self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
+        self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The writing engine, for migrations and back-ups."""
+        return self._writer
+
+    @property
+    def version(self) -> str:
+        """Name and version of the database library, for the log and ``harken db status``."""
+        if self.is_sqlite:
+            return f"sqlite {sqlite3.sqlite_version}"
+        with self._reader.connect() as connection:
+            return f"postgresql {connection.execute(sa.text('show server_version')).scalar_one()}"
+
+    def read_now(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *work* with a reading session on this thread."""
+        with Session(self._reader, expire_on_commit=False, autoflush=False) as session:
+            return work(session, *args, **kwargs)
+
+    def write_now(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *work* in a writing transaction on this thread; what it returns is committed and synced."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            return work(session, *args, **kwargs)
+
+    async def read(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *work* with a reading session."""
+        return await self._on(self._read_threads, lambda: self.read_now(work, *args, **kwargs))
+
+    async def write(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *work* in a writing transaction; what it returns is committed and synced.
+
+        Cancelling the caller does not stop a transaction that has begun.
+        """
+        return await self._on(self._write_threads, lambda: self.write_now(work, *args, **kwargs))
+
+    @staticmethod
+    async def _on(threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, job)
+
+    def close(self) -> None:
+        """Wait for running transactions, then let go; twice is harmless. Readers go first: the last one checkpoints."""
+        self._read_threads.shutdown(wait=True)
+        self._write_threads.shutdown(wait=True)
+        if self._reader is not self._writer:
+            self._reader.dispose()
+        self._writer.dispose()
+
+
+def masked_url(url: str) -> str:
+    """Return a database URL with its password masked."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "(no database URL)"
+
+
+def warn_of_old_sqlite() -> None:
+    """Say once at start when the SQLite at hand is one that needs the single writer."""
+    if sqlite3.sqlite_version_info < SAFE_SQLITE:
+        log.info("store.old_sqlite", version=sqlite3.sqlite_version, guard="one writer and checkpointer")
+
+
+def _prepare_sqlite(engine: sa.Engine, *, writes: bool, checkpoints: bool) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        if writes:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            # FULL: with NORMAL a power cut takes acknowledged rows (docs/adr/0002-sqlite.md).
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+        else:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={1000 if checkpoints else 0}")
+        cursor.execute("PRAGMA cache_size=-32000")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # IMMEDIATE: read-then-write under a plain BEGIN fails at once beside another writer, whatever the time-out.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

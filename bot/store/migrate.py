@@ -1,0 +1,59 @@
+"""Brings a database to the schema this version speaks, and says where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from bot.store.engine import Store, StoreError
+
+FOLDER = Path(__file__).with_name("migrations")
+
+
+def head() -> str:
+    """Return the schema revision this version speaks."""
+    revision = ScriptDirectory(str(FOLDER)).get_current_head()
+    if revision is None:
+        raise StoreError("this installation carries no migrations; install Harken again")
+    return revision
+
+
+def current(store: Store) -> str | None:
+    """Return the revision the database has, None for an empty one."""
+    with store.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_current(store: Store) -> bool:
+    """Say whether the database has the schema this version speaks."""
+    return current(store) == head()
+
+
+def upgrade(store: Store) -> None:
+    """Bring the schema to ``head``, all or nothing. Raises StoreError when the database is newer than this version."""
+    script = ScriptDirectory(str(FOLDER))
+    known = {revision.revision for revision in script.walk_revisions()}
+    here = current(store)
+    if here is not None and here not in known:
+        raise StoreError(f"the database has schema {here}, which is newer than this Harken; install the newer version")
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    try:
+        with store.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except (CommandError, sa.exc.SQLAlchemyError) as error:
+        raise StoreError(f"the schema could not be brought to {head()}: {error}") from error
+
+
+def is_ours(name: str | None, kind: str, parents: MutableMapping[Any, Any]) -> bool:
+    """Say whether Alembic should compare this object: the full-text tables are made by hand."""
+    return not (kind == "table" and name is not None and name.startswith("article_search"))

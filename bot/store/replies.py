@@ -1,0 +1,241 @@
+"""The outbox. A reply is committed and synced as SENDING before its first byte leaves; unknown is a state, not a guess.
+
+drafted -> intended -> sending -> sent | refused | unknown; unknown -> sent | sending (once more) | person.
+Every guard is checked again in the transaction that sets SENDING.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from bot.store import events, jobs
+from bot.store.posts import kept
+from bot.store.situations import SAID
+from bot.store.tables import CaseRow, JobRow, Origin, Outcome, PostRow, ReplyRow, ReplyState, Stage
+from bot.store.upsert import table_of
+from connectors.post import Post, Reply, Sent
+from handoff.case import CaseState
+
+_reply = table_of(ReplyRow)
+_post = table_of(PostRow)
+
+OPEN_STATES = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """A reply that has to leave. attempts: sends begun so far. first_sent_at, last_sent_at: when
+    the first and the latest of them began."""
+
+    id: int
+    state: ReplyState
+    reply: Reply
+    source: str
+    origin: Origin
+    attempts: int
+    first_sent_at: datetime | None
+    last_sent_at: datetime | None
+    post_id: int
+    case_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why a reply is not said after all."""
+
+    reason: str
+
+
+def errand(session: Session, reply_id: int) -> Errand | None:
+    """Return the reply as it stands, or None when nothing is left to do for it."""
+    row = session.get(ReplyRow, reply_id)
+    if row is None or row.state not in OPEN_STATES:
+        return None
+    return _errand(row, kept(session, [row.post_id])[row.post_id].post)
+
+
+def begin(session: Session, reply_id: int, *, now: datetime) -> Errand | Stop | None:
+    """Mark SENDING if everything still allows it. Stop: cancelled, with the reason. None: nothing to do."""
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
+    if row is None or row.state not in (ReplyState.INTENDED, ReplyState.UNKNOWN):
+        return None
+    target = kept(session, [row.post_id])[row.post_id]
+    reason = _objection(session, row, target.post, deleted=target.deleted, now=now)
+    if reason is not None:
+        if row.state == ReplyState.INTENDED:
+            _cancel(session, row, reason, now)
+            return Stop(reason=reason)
+        _to_person(session, row, reason, now)
+        return Stop(reason=reason)
+    row.state = ReplyState.SENDING
+    row.attempts += 1
+    row.first_sent_at = row.first_sent_at or now
+    row.last_sent_at = now
+    session.add(row)
+    return _errand(row, target.post)
+
+
+def sent(session: Session, reply_id: int, outcome: Sent, *, now: datetime, job_id: int | None) -> None:
+    """Record that it is public. The case, if any, now waits for the customer; the post is answered."""
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
+    if row is None or row.state == ReplyState.SENT:
+        return
+    row.state, row.remote_id, row.remote_url = ReplyState.SENT, outcome.id, outcome.url
+    row.sent_at, row.reason = now, None
+    session.add(row)
+    session.connection().execute(
+        sa.update(_post)
+        .where(_post.c.id == row.post_id, _post.c.outcome != Outcome.DELETED)
+        .values(outcome=Outcome.ANSWERED)
+    )
+    if row.case_id is not None:
+        case = session.get(CaseRow, row.case_id)
+        if case is not None:
+            case.answered_at = case.answered_at or now
+            if case.state in (CaseState.OPEN, CaseState.CLAIMED):
+                case.state = CaseState.WAITING
+            session.add(case)
+    _close(session, row, "reply.sent", now, job_id)
+
+
+def refused(session: Session, reply_id: int, reason: str, *, now: datetime, job_id: int) -> None:
+    """Record that the network said no for good."""
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
+    if row is None or row.state == ReplyState.SENT:
+        return
+    row.state, row.reason = ReplyState.REFUSED, reason[:500]
+    session.add(row)
+    _close(session, row, "reply.refused", now, job_id)
+
+
+def unknown(session: Session, reply_id: int, reason: str, *, now: datetime, look_at: datetime, job_id: int) -> None:
+    """Record that it may be public; somebody looks at *look_at*."""
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
+    if row is None or row.state == ReplyState.SENT:
+        return
+    if row.state != ReplyState.UNKNOWN:
+        row.state, row.reason = ReplyState.UNKNOWN, reason[:500]
+        session.add(row)
+        events.add(session, "reply.unknown", now=now, post_id=row.post_id, case_id=row.case_id, reply_id=row.id)
+    jobs.wait(session, [job_id], due_at=look_at, reason=reason)
+
+
+def looked(session: Session, reply_id: int, *, now: datetime, look_at: datetime, job_id: int) -> None:
+    """Record that a look showed nothing yet; the next one is at *look_at*."""
+    session.connection().execute(sa.update(_reply).where(_reply.c.id == reply_id).values(looked_at=now))
+    jobs.wait(session, [job_id], due_at=look_at, reason="not seen yet")
+
+
+def postponed(session: Session, reply_id: int, reason: str, *, due_at: datetime, job_id: int) -> None:
+    """Give a reply back that surely was not taken; it is tried again at *due_at*."""
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
+    if row is not None and row.state == ReplyState.SENDING:
+        row.attempts -= 1
+        row.state = ReplyState.INTENDED
+        row.first_sent_at = row.first_sent_at if row.attempts else None
+        session.add(row)
+    jobs.wait(session, [job_id], due_at=due_at, reason=reason)
+
+
+def to_person(session: Session, reply_id: int, reason: str, *, now: datetime, job_id: int) -> None:
+    """Give the question "was it said?" to a person; the bot never says it again by itself."""
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
+    if row is None or row.state not in OPEN_STATES:
+        return
+    _to_person(session, row, reason, now)
+    jobs.finish(session, [job_id], now=now)
+
+
+def settle_start(session: Session, *, now: datetime) -> int:
+    """At the start of the only daemon: what is SENDING may be public, so it is UNKNOWN. Return how many."""
+    rows = session.exec(select(ReplyRow).where(ReplyRow.state == ReplyState.SENDING)).all()
+    for row in rows:
+        row.state, row.reason = ReplyState.UNKNOWN, "the daemon ended while it was being sent"
+        session.add(row)
+        events.add(session, "reply.unknown", now=now, post_id=row.post_id, case_id=row.case_id, reply_id=row.id)
+    keys = [str(row.id) for row in rows]
+    job = table_of(JobRow)
+    session.connection().execute(
+        sa.update(job)
+        .where(job.c.stage == Stage.DELIVER, job.c.key.in_(keys), job.c.done_at.is_(None))
+        .values(due_at=now, claimed_until=None, claimed_by=None)
+    )
+    return len(rows)
+
+
+def count_unknown(session: Session) -> int:
+    """Return how many replies nobody knows about."""
+    query = select(sa.func.count()).select_from(ReplyRow)
+    return session.exec(query.where(col(ReplyRow.state).in_((ReplyState.UNKNOWN, ReplyState.PERSON)))).one()
+
+
+def own_ids(session: Session, channel: str, remote_ids: Sequence[str]) -> set[str]:
+    """Return which of *remote_ids* are replies of ours."""
+    query = select(ReplyRow.remote_id).where(ReplyRow.channel == channel, col(ReplyRow.remote_id).in_(remote_ids))
+    return {remote_id for remote_id in session.exec(query) if remote_id is not None}
+
+
+def _objection(session: Session, row: ReplyRow, post: Post, *, deleted: bool, now: datetime) -> str | None:
+    if deleted:
+        return "the post was deleted"
+    if row.target_revision != post.revision:
+        return "the post was edited"
+    if row.state == ReplyState.INTENDED and row.expires_at <= now:
+        return "it waited too long and is stale"
+    if row.origin != Origin.AGENT:
+        others = (
+            select(sa.func.count())
+            .select_from(ReplyRow)
+            .where(ReplyRow.post_id == row.post_id, ReplyRow.id != row.id, col(ReplyRow.state).in_(SAID))
+        )
+        if session.exec(others).one():
+            return "the post already has a reply"
+    return None
+
+
+def _cancel(session: Session, row: ReplyRow, reason: str, now: datetime) -> None:
+    row.state, row.reason = ReplyState.CANCELLED, reason
+    session.add(row)
+    events.add(
+        session,
+        "reply.cancelled",
+        now=now,
+        post_id=row.post_id,
+        case_id=row.case_id,
+        reply_id=row.id,
+        facts={"reason": reason},
+    )
+
+
+def _to_person(session: Session, row: ReplyRow, reason: str, now: datetime) -> None:
+    row.state, row.reason = ReplyState.PERSON, reason[:500]
+    session.add(row)
+    events.add(session, "reply.person", now=now, post_id=row.post_id, case_id=row.case_id, reply_id=row.id)
+
+
+def _close(session: Session, row: ReplyRow, kind: str, now: datetime, job_id: int | None) -> None:
+    events.add(session, kind, now=now, post_id=row.post_id, case_id=row.case_id, reply_id=row.id)
+    if job_id is not None:
+        jobs.finish(session, [job_id], now=now)
+
+
+def _errand(row: ReplyRow, target: Post) -> Errand:
+    made: dict[str, Any] = {"key": row.key, "target": target, "text": row.text, "created_at": row.created_at}
+    return Errand(
+        id=row.id or 0,
+        state=ReplyState(row.state),
+        reply=Reply(**made),
+        source=row.source,
+        origin=Origin(row.origin),
+        attempts=row.attempts,
+        first_sent_at=row.first_sent_at,
+        last_sent_at=row.last_sent_at,
+        post_id=row.post_id,
+        case_id=row.case_id,
+    )

@@ -1,0 +1,198 @@
+"""What the store knows about a batch of posts at the moment of deciding: thread, earlier contacts, open cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from bot.store.posts import Kept, select_kept
+from bot.store.tables import CaseRow, Origin, PostRow, ReplyRow, ReplyState, TriageRow
+from bot.store.triages import load as load_triages
+from bot.store.upsert import table_of
+from classifiers.triage import Triage
+from connectors.post import Post
+from handoff.case import CaseState
+from handoff.situation import Contact, ContactKind
+
+MAX_HISTORY = 20
+"""Earlier contacts shown with a case; more are on the customer's page."""
+
+MAX_THREAD = 50
+
+BUDGET_WINDOW = timedelta(hours=24)
+
+SAID = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN, ReplyState.SENT, ReplyState.PERSON)
+"""States in which a reply is, may be or will be public."""
+
+_post = table_of(PostRow)
+_reply = table_of(ReplyRow)
+_case = table_of(CaseRow)
+_triage = table_of(TriageRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known about one post. thread_gap: a parent is named that the store does not hold."""
+
+    kept: Kept
+    triage: Triage | None
+    thread: Sequence[Post] = ()
+    thread_gap: bool = False
+    history: Sequence[Contact] = ()
+    already_answered: bool = False
+    auto_replies_24h: int = 0
+    open_case: str | None = None
+
+
+@dataclass(slots=True)
+class _Around:
+    threads: dict[str, dict[str, Post]] = field(default_factory=dict)
+    history: dict[int, list[tuple[int, Contact]]] = field(default_factory=dict)
+    answered: set[int] = field(default_factory=set)
+    budget: dict[tuple[int, str | None], int] = field(default_factory=dict)
+    cases: dict[tuple[int, str | None], str] = field(default_factory=dict)
+
+
+def known(session: Session, wanted: Mapping[int, int], *, now: datetime) -> dict[int, Known]:
+    """Return what is known about posts. wanted: post id -> edits; what an edit or deletion overtook is left out."""
+    posts = {
+        each.id: each
+        for each in select_kept(session, _post.c.id.in_(wanted), _post.c.deleted_at.is_(None))
+        if wanted[each.id] == each.edits
+    }
+    if not posts:
+        return {}
+    triages = load_triages(session, list(posts))
+    around = _Around()
+    _threads(session, posts.values(), around)
+    _history(session, posts, around)
+    _answers(session, posts, around, now)
+    _open_cases(session, posts, around)
+    return {post_id: _known(each, triages.get(post_id), around) for post_id, each in posts.items()}
+
+
+def _known(each: Kept, triage: Triage | None, around: _Around) -> Known:
+    thread, gap = _above(each.post, around.threads.get(f"{each.post.channel}:{each.post.root_id}", {}))
+    where = (each.author_id, each.post.root_id)
+    case = around.cases.get(where)
+    earlier = [contact for post_id, contact in around.history.get(each.author_id, []) if post_id != each.id]
+    return Known(
+        kept=each,
+        triage=triage,
+        thread=thread,
+        thread_gap=gap,
+        history=[contact for contact in earlier if contact.at <= each.post.created_at][-MAX_HISTORY:],
+        already_answered=each.id in around.answered,
+        auto_replies_24h=around.budget.get(where, 0),
+        open_case=case if case != each.post.key else None,  # its own case is no other
+    )
+
+
+def _above(post: Post, thread: Mapping[str, Post]) -> tuple[list[Post], bool]:
+    """Return the stored ancestors of *post*, root first, and whether one is missing."""
+    above: list[Post] = []
+    parent_id = post.parent_id
+    while parent_id is not None and parent_id in thread and len(above) < MAX_THREAD:
+        parent = thread[parent_id]
+        if parent in above:  # a network that says A answers B answers A
+            break
+        above.append(parent)
+        parent_id = parent.parent_id
+    above.reverse()
+    return above, parent_id is not None and parent_id not in thread
+
+
+def _threads(session: Session, posts: Iterable[Kept], around: _Around) -> None:
+    roots: dict[str, set[str]] = {}
+    for each in posts:
+        if each.post.parent_id is not None and each.post.root_id is not None:
+            roots.setdefault(each.post.channel, set()).add(each.post.root_id)
+    for channel, ids in roots.items():
+        in_thread = sa.and_(
+            _post.c.channel == channel,
+            sa.or_(_post.c.root_id.in_(ids), _post.c.external_id.in_(ids)),
+            _post.c.deleted_at.is_(None),
+        )
+        for each in select_kept(session, in_thread, limit=5_000):
+            root = each.post.root_id or each.post.id
+            around.threads.setdefault(f"{channel}:{root}", {})[each.post.id] = each.post
+
+
+def _history(session: Session, posts: Mapping[int, Kept], around: _Around) -> None:
+    authors = {each.author_id for each in posts.values()}
+    rank = sa.func.row_number().over(
+        partition_by=_post.c.author_id, order_by=(_post.c.created_at.desc(), _post.c.id.desc())
+    )
+    recent = (
+        sa.select(
+            _post.c.id,
+            _post.c.channel,
+            _post.c.external_id,
+            _post.c.author_id,
+            _post.c.created_at,
+            _post.c.text,
+            _post.c.url,
+            _post.c.outcome,
+            rank.label("rank"),
+        )
+        .where(_post.c.author_id.in_(authors), _post.c.deleted_at.is_(None), _post.c.is_own.is_(False))
+        .subquery()
+    )
+    query = (
+        sa.select(recent, _triage.c.intent, _triage.c.sentiment)
+        .outerjoin(_triage, _triage.c.post_id == recent.c.id)
+        .where(recent.c.rank <= MAX_HISTORY + 1)
+    )
+    found = session.connection().execute(query).all()
+    for row in found:
+        contact = Contact(
+            kind=ContactKind.CUSTOMER,
+            at=row.created_at,
+            text=row.text,
+            url=row.url,
+            intent=row.intent or "",
+            sentiment=row.sentiment or "",
+            outcome=row.outcome,
+            key=f"{row.channel}:{row.external_id}",
+        )
+        around.history.setdefault(row.author_id, []).append((row.id, contact))
+    if len(found) > len(posts):
+        earlier = {row.id: row.author_id for row in found}
+        said = sa.select(_reply.c.post_id, _reply.c.text, _reply.c.sent_at, _reply.c.remote_url, _reply.c.origin).where(
+            _reply.c.post_id.in_(earlier), _reply.c.state == ReplyState.SENT
+        )
+        for row in session.connection().execute(said):
+            contact = Contact(
+                kind=ContactKind.REPLY, at=row.sent_at, text=row.text, url=row.remote_url, outcome=row.origin
+            )
+            around.history.setdefault(earlier[row.post_id], []).append((-1, contact))
+    for contacts in around.history.values():
+        contacts.sort(key=lambda each: (each[1].at, each[0]))
+
+
+def _answers(session: Session, posts: Mapping[int, Kept], around: _Around, now: datetime) -> None:
+    said = sa.select(_reply.c.post_id).where(_reply.c.post_id.in_(posts), _reply.c.state.in_(SAID))
+    around.answered = {row.post_id for row in session.connection().execute(said)}
+    recent = (
+        sa.select(_post.c.author_id, _post.c.root_id, sa.func.count().label("n"))
+        .join(_reply, _reply.c.post_id == _post.c.id)
+        .where(
+            _post.c.author_id.in_({each.author_id for each in posts.values()}),
+            _reply.c.origin == Origin.BOT,
+            _reply.c.state.in_(SAID),
+            _reply.c.created_at > now - BUDGET_WINDOW,
+        )
+        .group_by(_post.c.author_id, _post.c.root_id)
+    )
+    around.budget = {(row.author_id, row.root_id): row.n for row in session.connection().execute(recent)}
+
+
+def _open_cases(session: Session, posts: Mapping[int, Kept], around: _Around) -> None:
+    query = sa.select(_case.c.key, _case.c.author_id, _case.c.root_id).where(
+        _case.c.author_id.in_({each.author_id for each in posts.values()}), _case.c.state != CaseState.RESOLVED
+    )
+    around.cases = {(row.author_id, row.root_id): row.key for row in session.connection().execute(query)}

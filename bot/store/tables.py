@@ -1,0 +1,446 @@
+"""All tables. Rows never leave bot.store: functions there take and return values.
+
+Times are aware UTC. Every upsert has a unique key. Text that may be personal sits in ``author``, ``post``, ``reply``,
+``case_note`` and ``case``; nowhere else.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time; SQLite keeps it as microseconds since 1970, so that order and equality are those of time."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time must carry a time zone")
+        gone = value.astimezone(UTC) - _EPOCH
+        return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Outcome(StrEnum):
+    """The one recorded end of a post; OPEN until there is one."""
+
+    OPEN = "open"
+    IGNORED = "ignored"
+    ANSWERED = "answered"
+    DRAFTED = "drafted"
+    ESCALATED = "escalated"
+    OWN = "own"
+    DELETED = "deleted"
+
+
+class ReplyState(StrEnum):
+    """Where a reply stands (docs/reliability.md). Committed and synced as SENDING before the first byte leaves."""
+
+    DRAFTED = "drafted"
+    INTENDED = "intended"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    PERSON = "person"
+
+
+class Origin(StrEnum):
+    """Who decided that a reply is said."""
+
+    BOT = "bot"
+    DRAFT = "draft"
+    AGENT = "agent"
+
+
+class Stage(StrEnum):
+    """The errands, in the order of a post's way."""
+
+    TRIAGE = "triage"
+    HAND_OFF = "hand_off"
+    DELIVER = "deliver"
+    OPEN_TICKET = "open_ticket"
+
+
+def _time(*, null: bool = False, index: bool = False) -> Any:
+    return Field(sa_column=sa.Column(UtcDateTime, nullable=null, index=index), default=None)
+
+
+def _json(*, null: bool = False) -> Any:
+    return Field(sa_column=sa.Column(sa.JSON, nullable=null), default=None)
+
+
+def _text(*, null: bool = False) -> Any:
+    return Field(sa_column=sa.Column(sa.Text, nullable=null), default=None if null else "")
+
+
+class SourceRow(SQLModel, table=True):
+    """Health of one configured source."""
+
+    __tablename__ = "source"
+    name: str = Field(primary_key=True)
+    kind: str
+    channel: str
+    status: str = "new"
+    last_success_at: datetime | None = _time(null=True)
+    last_error: str | None = _text(null=True)
+    failures: int = 0
+    blocked_until: datetime | None = _time(null=True)
+    account_id: str | None = None
+    account_handle: str | None = None
+
+
+class CursorRow(SQLModel, table=True):
+    """How far one stream of one source has been read."""
+
+    __tablename__ = "cursor"
+    source: str = Field(primary_key=True)
+    stream: str = Field(primary_key=True)
+    value: str = _text()
+    updated_at: datetime = _time()
+
+
+class LeaseRow(SQLModel, table=True):
+    """Who may do something alone, until when. epoch grows with every new holder and fences the old one."""
+
+    __tablename__ = "lease"
+    name: str = Field(primary_key=True)
+    holder: str
+    epoch: int = 0
+    expires_at: datetime = _time()
+
+
+class AuthorRow(SQLModel, table=True):
+    """An account on a network."""
+
+    __tablename__ = "author"
+    __table_args__ = (sa.UniqueConstraint("channel", "external_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    channel: str
+    external_id: str
+    handle: str = Field(index=True)
+    display_name: str = ""
+    url: str | None = None
+    followers: int | None = None
+    is_bot: bool = False
+
+
+class PostRow(SQLModel, table=True):
+    """A post as it stands now; ``outcome`` is where its way ended."""
+
+    __tablename__ = "post"
+    __table_args__ = (
+        sa.UniqueConstraint("channel", "external_id"),
+        sa.Index("post_author_created", "author_id", "created_at"),
+        sa.Index("post_root", "channel", "root_id"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    channel: str
+    external_id: str
+    source: str = Field(index=True)
+    stream: str
+    author_id: int = Field(foreign_key="author.id")
+    kind: str
+    title: str = _text()
+    text: str = _text()
+    revision: str
+    edits: int = 0
+    url: str | None = None
+    language: str | None = None
+    parent_id: str | None = None
+    root_id: str | None = None
+    place: str = ""
+    addressed: bool = False
+    is_own: bool = False
+    is_private: bool = False
+    facts: dict[str, str] = _json()
+    created_at: datetime = _time(index=True)
+    ingested_at: datetime = _time()
+    edited_at: datetime | None = _time(null=True)
+    deleted_at: datetime | None = _time(null=True)
+    checked_at: datetime = _time(index=True)
+    outcome: str = Field(default=Outcome.OPEN, index=True)
+    reasons: list[str] | None = _json(null=True)
+
+
+class TriageRow(SQLModel, table=True):
+    """The labels of one post. A person's correction overwrites the label, and stays in ``correction``."""
+
+    __tablename__ = "triage"
+    post_id: int = Field(primary_key=True, foreign_key="post.id")
+    revision: str
+    sentiment: str = Field(index=True)
+    sentiment_confidence: float
+    intent: str = Field(index=True)
+    intent_confidence: float
+    urgency: str = Field(index=True)
+    urgency_confidence: float
+    toxicity: str
+    toxicity_confidence: float
+    spam: str
+    spam_confidence: float
+    language: str
+    language_confidence: float
+    model: str
+    embedding: bytes = Field(default=b"", sa_column=sa.Column(sa.LargeBinary, nullable=False))
+    judged_at: datetime = _time()
+
+
+class CorrectionRow(SQLModel, table=True):
+    """A person said that a label is wrong."""
+
+    __tablename__ = "correction"
+    id: int | None = Field(default=None, primary_key=True)
+    post_id: int = Field(foreign_key="post.id", index=True)
+    head: str
+    old: str
+    new: str
+    model: str
+    user_id: int = Field(foreign_key="user.id")
+    at: datetime = _time()
+
+
+class JobRow(SQLModel, table=True):
+    """Outbox, queue entry and idempotency record in one: (stage, key) exists once."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        sa.UniqueConstraint("stage", "key"),
+        sa.Index(
+            "job_due",
+            "stage",
+            "priority",
+            "due_at",
+            sqlite_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
+        ),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    stage: str
+    key: str
+    priority: int = 3
+    due_at: datetime = _time()
+    claimed_until: datetime | None = _time(null=True)
+    claimed_by: str | None = None
+    attempts: int = 0
+    done_at: datetime | None = _time(null=True)
+    parked_at: datetime | None = _time(null=True)
+    reason: str | None = None
+    created_at: datetime = _time()
+
+
+class EventRow(SQLModel, table=True):
+    """What happened, for live pages and the record; ids and labels only, never text."""
+
+    __tablename__ = "event"
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    post_id: int | None = Field(default=None, index=True)
+    case_id: int | None = Field(default=None, index=True)
+    reply_id: int | None = None
+    facts: dict[str, Any] | None = _json(null=True)
+    at: datetime = _time(index=True)
+
+
+class CaseRow(SQLModel, table=True):
+    """A customer's matter. key: key of the post that opened it. context: the situation then, as shown to people."""
+
+    __tablename__ = "case"
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    post_id: int = Field(foreign_key="post.id", index=True)
+    author_id: int = Field(foreign_key="author.id", index=True)
+    channel: str
+    source: str
+    root_id: str | None = Field(default=None, index=True)
+    title: str = _text()
+    state: str = Field(default="open", index=True)
+    queue: str = Field(index=True)
+    priority: int
+    reasons: list[str] = _json()
+    context: dict[str, Any] = _json()
+    assignee_id: int | None = Field(default=None, foreign_key="user.id", index=True)
+    opened_at: datetime = _time(index=True)
+    due_at: datetime = _time(index=True)
+    answered_at: datetime | None = _time(null=True)
+    resolved_at: datetime | None = _time(null=True)
+
+
+class CasePostRow(SQLModel, table=True):
+    """Which posts belong to a case; the first one opened it."""
+
+    __tablename__ = "case_post"
+    case_id: int = Field(primary_key=True, foreign_key="case.id")
+    post_id: int = Field(primary_key=True, foreign_key="post.id", index=True)
+
+
+class CaseNoteRow(SQLModel, table=True):
+    """What people tell each other about a case; never public."""
+
+    __tablename__ = "case_note"
+    id: int | None = Field(default=None, primary_key=True)
+    case_id: int = Field(foreign_key="case.id", index=True)
+    user_id: int | None = Field(default=None, foreign_key="user.id")
+    text: str = _text()
+    at: datetime = _time()
+
+
+class ReplyRow(SQLModel, table=True):
+    """Something to be said in public, at most once. key: unique, the network's idempotency key is made of it."""
+
+    __tablename__ = "reply"
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    post_id: int = Field(foreign_key="post.id", index=True)
+    case_id: int | None = Field(default=None, foreign_key="case.id", index=True)
+    source: str
+    channel: str
+    state: str = Field(index=True)
+    origin: str
+    text: str = _text()
+    article_id: int | None = Field(default=None, foreign_key="article.id")
+    confidence: float | None = None
+    target_revision: str
+    approved_by: int | None = Field(default=None, foreign_key="user.id")
+    attempts: int = 0
+    created_at: datetime = _time(index=True)
+    expires_at: datetime = _time()
+    first_sent_at: datetime | None = _time(null=True)
+    last_sent_at: datetime | None = _time(null=True)
+    looked_at: datetime | None = _time(null=True)
+    sent_at: datetime | None = _time(null=True)
+    remote_id: str | None = Field(default=None, index=True)
+    remote_url: str | None = None
+    reason: str | None = None
+
+
+class TicketRow(SQLModel, table=True):
+    """A case at somebody else's desk."""
+
+    __tablename__ = "ticket"
+    __table_args__ = (sa.UniqueConstraint("case_id", "desk"),)
+    id: int | None = Field(default=None, primary_key=True)
+    case_id: int = Field(foreign_key="case.id")
+    desk: str
+    state: str = "wanted"
+    remote_id: str | None = None
+    url: str | None = None
+    reason: str | None = None
+    updated_at: datetime = _time()
+
+
+class ArticleRow(SQLModel, table=True):
+    """Approved knowledge. wordings: network or "default" -> public text. vectors: float16 rows, one a question."""
+
+    __tablename__ = "article"
+    __table_args__ = (sa.UniqueConstraint("slug", "locale"),)
+    id: int | None = Field(default=None, primary_key=True)
+    slug: str
+    locale: str
+    title: str = _text()
+    body: str = _text()
+    tags: list[str] = _json()
+    questions: list[str] = _json()
+    owner: str = ""
+    wordings: dict[str, str] = _json()
+    revision: str
+    vectors: bytes = Field(default=b"", sa_column=sa.Column(sa.LargeBinary, nullable=False))
+    vectors_model: str = ""
+    retired_at: datetime | None = _time(null=True)
+    updated_at: datetime = _time()
+
+
+class UserRow(SQLModel, table=True):
+    """A person who signs in. role: viewer, agent, lead or admin."""
+
+    __tablename__ = "user"
+    id: int | None = Field(default=None, primary_key=True)
+    email: str = Field(unique=True)
+    name: str
+    role: str
+    password_hash: str | None = None
+    disabled_at: datetime | None = _time(null=True)
+    created_at: datetime = _time()
+
+
+class SessionRow(SQLModel, table=True):
+    """A signed-in browser; only the SHA-256 of its token is kept."""
+
+    __tablename__ = "session"
+    token_hash: str = Field(primary_key=True)
+    user_id: int = Field(foreign_key="user.id", index=True)
+    csrf: str
+    created_at: datetime = _time()
+    seen_at: datetime = _time()
+    expires_at: datetime = _time(index=True)
+
+
+class SignInLinkRow(SQLModel, table=True):
+    """A one-time sign-in link; only the SHA-256 of its token is kept."""
+
+    __tablename__ = "sign_in_link"
+    token_hash: str = Field(primary_key=True)
+    user_id: int = Field(foreign_key="user.id")
+    expires_at: datetime = _time()
+    used_at: datetime | None = _time(null=True)
+
+
+class SignInFailureRow(SQLModel, table=True):
+    """Failed sign-ins of one address or account, to slow guessing down."""
+
+    __tablename__ = "sign_in_failure"
+    subject: str = Field(primary_key=True)
+    count: int = 0
+    last_at: datetime = _time()
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """A key for the API: ``harken_<id>_<secret>``; only the SHA-256 of the secret is kept."""
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True)
+    name: str
+    secret_hash: str
+    role: str
+    created_at: datetime = _time()
+    expires_at: datetime | None = _time(null=True)
+    used_at: datetime | None = _time(null=True)
+    revoked_at: datetime | None = _time(null=True)
+
+
+class DeliveryRow(SQLModel, table=True):
+    """A webhook delivery already taken: the same id again has no second effect."""
+
+    __tablename__ = "delivery"
+    source: str = Field(primary_key=True)
+    delivery_id: str = Field(primary_key=True)
+    body_hash: str
+    at: datetime = _time(index=True)
+
+
+class QuarantineRow(SQLModel, table=True):
+    """An item nobody could read, raw and bounded, so that a person can."""
+
+    __tablename__ = "quarantine"
+    id: int | None = Field(default=None, primary_key=True)
+    source: str
+    stream: str
+    digest: str = Field(unique=True)
+    reason: str = _text()
+    raw: str = _text()
+    at: datetime = _time()

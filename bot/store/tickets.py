@@ -1,0 +1,84 @@
+"""Tickets at outside desks: one for a case and a desk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from bot.store import cases, events, jobs
+from bot.store.posts import kept
+from bot.store.situations import known
+from bot.store.tables import TicketRow
+from connectors.protocol import Capabilities, SendClass
+from handoff.case import Case
+from handoff.protocol import TicketRef
+from handoff.situation import Candidate, Situation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A ticket to open: the case, and its situation as it stands now."""
+
+    case: Case
+    situation: Situation
+
+
+def wanted(session: Session, case_id: int, desk: str, *, now: datetime) -> Wanted | None:
+    """Return what to open, None when it is open already, gave up, or its post is gone."""
+    ticket = _row(session, case_id, desk)
+    found = cases.case_value(session, case_id)
+    if ticket is None or ticket.state != "wanted" or found is None:
+        return None
+    case, post_id, context = found
+    here = kept(session, [post_id])[post_id]
+    around = known(session, {post_id: here.edits}, now=now).get(post_id)
+    if around is None:
+        return None
+    answers = [
+        Candidate(
+            article_id=each["article_id"],
+            slug=each["slug"],
+            locale=each["locale"],
+            title=each["title"],
+            wording=each["wording"],
+            confidence=each["confidence"],
+        )
+        for each in context.get("answers", [])
+    ]
+    situation = Situation(
+        post=here.post,
+        source=here.source,
+        capabilities=Capabilities(send_class=SendClass.LISTEN_ONLY),
+        now=now,
+        triage=around.triage,
+        thread=around.thread,
+        history=around.history,
+        answers=answers,
+    )
+    return Wanted(case=case, situation=situation)
+
+
+def opened(session: Session, case_id: int, ticket: TicketRef, *, now: datetime, job_id: int) -> None:
+    """Record where the case lives at a desk."""
+    row = _row(session, case_id, ticket.desk)
+    if row is not None:
+        row.state, row.remote_id, row.url, row.updated_at, row.reason = "open", ticket.id, ticket.url, now, None
+        session.add(row)
+    events.add(session, "ticket.opened", now=now, case_id=case_id, facts={"desk": ticket.desk})
+    jobs.finish(session, [job_id], now=now)
+
+
+def failed(session: Session, case_id: int, desk: str, reason: str, *, now: datetime, job_id: int) -> None:
+    """Record that a desk will not have the case; it stays at our own."""
+    row = _row(session, case_id, desk)
+    if row is not None:
+        row.state, row.reason, row.updated_at = "failed", reason[:500], now
+        session.add(row)
+    events.add(session, "ticket.failed", now=now, case_id=case_id, facts={"desk": desk})
+    jobs.finish(session, [job_id], now=now)
+
+
+def _row(session: Session, case_id: int, desk: str) -> TicketRow | None:
+    return session.exec(select(TicketRow).where(TicketRow.case_id == case_id, TicketRow.desk == desk)).first()
