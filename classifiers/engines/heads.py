@@ -106,7 +106,7 @@ class Heads:
         self._parts = {head: _parts(tensors, head, len(labels), path) for head, labels in HEADS.items()}
 
     def judge(self, features: Vectors, foreign: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Vectors]:
-        """Return head -> texts x labels, probabilities in the order of HEADS. foreign: texts the encoder reads badly."""
+        """Return head -> texts x labels, probabilities, labels as in HEADS. foreign: texts the encoder reads badly."""
         with torch.inference_mode():
             read = torch.from_numpy(features)
             return {

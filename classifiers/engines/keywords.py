@@ -40,7 +40,7 @@ DEFAULTS = {
 }
 """What stands when no rule speaks."""
 
-STANDING = {"sentiment": 1.0, "intent": 0.5, "urgency": 2.0, "toxicity": 2.5, "spam": 3.5}
+STANDING = {"sentiment": 0.9, "intent": 0.5, "urgency": 2.0, "toxicity": 2.5, "spam": 3.5}
 """Points of the default label: how much has to speak against it."""
 
 SHARPNESS = {"sentiment": 0.7, "intent": 0.7, "urgency": 0.7, "toxicity": 1.0, "spam": 0.75}
@@ -48,7 +48,8 @@ SHARPNESS = {"sentiment": 0.7, "intent": 0.7, "urgency": 0.7, "toxicity": 1.0, "
 
 FLIPPED = {"positive": "negative", "negative": "neutral"}
 _NEGATORS = frozenset(
-    "not no never without cant cannot dont doesnt didnt isnt wasnt wont aint nothing nicht kein keine nie ne pas jamais non nunca nao sin sem".split()
+    "not no never without cant cannot dont doesnt didnt isnt wasnt wont aint nothing "
+    "nicht kein keine nie ne pas jamais non nunca nao sin sem".split()
 )
 _WORD = regex.compile(r"\w+(?:['’]\w+)*")
 _QUESTION = "?"
@@ -69,7 +70,9 @@ class Rules:
         try:
             raw = path.read_bytes()
         except OSError as error:
-            raise ModelMissing(f"the rule file {path} cannot be read; leave out the option 'rules' to use our own") from error
+            raise ModelMissing(
+                f"the rule file {path} cannot be read; leave out the option 'rules' to use our own"
+            ) from error
         try:
             heads = tomllib.loads(raw.decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -108,7 +111,9 @@ def _rules(heads: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Rule]]:
                 raise ModelRefused(f"the rule file {path} names {head}.{label}; there are: {', '.join(HEADS[head])}")
             for group, phrases in groups.items():
                 if group not in POINTS or not isinstance(phrases, list):
-                    raise ModelRefused(f"the rule file {path}: {head}.{label}.{group} must be a list called strong or words")
+                    raise ModelRefused(
+                        f"the rule file {path}: {head}.{label}.{group} must be a list called strong or words"
+                    )
                 for phrase in phrases:
                     yield _phrase(phrase, path), Rule(head, label, POINTS[group])
 
@@ -118,7 +123,8 @@ def _phrase(phrase: object, path: Path) -> str:
     stem = isinstance(phrase, str) and phrase.endswith("*")
     if not folded or folded.count(" ") >= PHRASE_WORDS or (stem and (" " in folded or len(folded) < STEM_LETTERS)):
         raise ModelRefused(
-            f"the rule file {path}: {phrase!r} must be 1 to {PHRASE_WORDS} words, or one stem of {STEM_LETTERS} letters and *"
+            f"the rule file {path}: {phrase!r} must be "
+            f"1 to {PHRASE_WORDS} words, or a stem of {STEM_LETTERS}+ letters and *"
         )
     return folded + "*" if stem else folded
 
@@ -142,12 +148,14 @@ class Keywords:
         if self._rules is None:
             self._rules = await self._run(Rules, self._path)
             self.name = f"keywords-{self._rules.revision}"
+        await self._run(self._languages.warm)
         await self._run(self._judge_all, [Text(id="", text="warm")])
 
     async def classify(self, texts: Sequence[Text]) -> list[Triage]:
         if self._rules is None:
             await self.warm()
-        return await self._run(self._judge_all, list(texts))
+        triages: list[Triage] = await self._run(self._judge_all, list(texts))
+        return triages
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
         return [b""] * len(texts)
@@ -167,15 +175,20 @@ class Keywords:
         if self._rules is None:
             raise ModelFailed("the rules are not loaded")
         languages = self._languages.detect_all([(text.text, text.language) for text in texts])
-        return [
-            Triage(
-                id=text.id,
-                **judge(self._rules, text.text),
-                language=language,
-                model=self.name,
-            )
-            for text, language in zip(texts, languages, strict=True)
-        ]
+        return [self._triage(self._rules, text, language) for text, language in zip(texts, languages, strict=True)]
+
+    def _triage(self, rules: Rules, text: Text, language: Label) -> Triage:
+        labels = judge(rules, text.text)
+        return Triage(
+            id=text.id,
+            sentiment=labels["sentiment"],
+            intent=labels["intent"],
+            urgency=labels["urgency"],
+            toxicity=labels["toxicity"],
+            spam=labels["spam"],
+            language=language,
+            model=self.name,
+        )
 
 
 def judge(rules: Rules, text: str) -> dict[str, Label]:

@@ -8,21 +8,26 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from classifiers.engines.encoder import LONGEST_TOKENS, Encoder, Vectors
-from classifiers.engines.heads import SHIPPED, Heads
-from classifiers.errors import ModelFailed
+from classifiers.errors import ModelFailed, ModelMissing
 from classifiers.language import LANGUAGES, UNKNOWN, Languages
 from classifiers.registry import Engine
 from classifiers.triage import HEADS, Label, Text, Triage
+
+if TYPE_CHECKING:
+    from classifiers.engines.encoder import Encoder, Vectors
+    from classifiers.engines.heads import Heads
 
 Out = TypeVar("Out")
 
 BATCH_TOKENS = 2048
 """Padded tokens in one pass: larger passes were no faster on two cores and need more memory."""
+
+LONGEST_TOKENS = 512
+"""The encoder has no more positions."""
 
 ROUND = 256
 """Texts judged between two looks at whether the caller still waits."""
@@ -46,7 +51,7 @@ class Transformer:
         self._threads = _within("threads", cores if threads is None else threads, 1, 256)
         self._batch_tokens = _within("batch_tokens", batch_tokens, 64, 1_000_000)
         self._max_tokens = None if max_tokens is None else _within("max_tokens", max_tokens, 8, LONGEST_TOKENS)
-        self._folder = Path(model).expanduser() if model else SHIPPED
+        self._folder = Path(model).expanduser() if model else None
         self._encoder_folder = encoder
         self._languages = Languages(languages)
         self._thread: ThreadPoolExecutor | None = None
@@ -54,6 +59,7 @@ class Transformer:
         self.name = "transformer"
 
     async def warm(self) -> None:
+        await self._run(lambda _: self._languages.warm())
         await self._run(lambda stop: self._classify([Text(id="", text="Thank you for the quick help!")], stop))
 
     async def classify(self, texts: Sequence[Text]) -> list[Triage]:
@@ -83,7 +89,15 @@ class Transformer:
 
     def _load(self) -> tuple[Encoder, Heads]:
         if self._loaded is None:
-            heads = Heads(self._folder)
+            # Here and not on top: torch takes seconds to import, and this thread is the one that may wait.
+            try:
+                from classifiers.engines.encoder import Encoder
+                from classifiers.engines.heads import SHIPPED, Heads
+            except ImportError as error:
+                raise ModelMissing(
+                    f"{error.name} is not installed; reinstall harken, or set engine = 'keywords'"
+                ) from error
+            heads = Heads(self._folder or SHIPPED)
             encoder = Encoder(
                 folder=self._encoder_folder,
                 sha256=heads.manifest.encoder_sha256,
@@ -114,9 +128,7 @@ class Transformer:
             raise ModelFailed(f"the model broke on {len(texts)} texts: {type(error).__name__}") from error
         return triages
 
-    def _judge(
-        self, texts: Sequence[Text], encoder: Encoder, heads: Heads, stop: Callable[[], bool]
-    ) -> list[Triage]:
+    def _judge(self, texts: Sequence[Text], encoder: Encoder, heads: Heads, stop: Callable[[], bool]) -> list[Triage]:
         languages = self._languages.detect_all([(text.text, text.language) for text in texts])
         encoded = encoder.encode([text.text for text in texts], stop)
         own = {UNKNOWN, *heads.manifest.languages}

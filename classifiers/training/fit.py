@@ -54,7 +54,7 @@ def fit(
     steps = EPOCHS * -(-len(read) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     for _ in range(EPOCHS):
-        for rows in torch.randperm(len(read), generator=order).split(BATCH):
+        for rows in torch.split(torch.randperm(len(read), generator=order), BATCH):
             losses = torch.nn.functional.cross_entropy(
                 head(read[rows]), right[rows], reduction="none", label_smoothing=SMOOTHING
             )
