@@ -24,7 +24,7 @@ THREADS = 2
 WAITING = 16
 
 
-class Busy(RuntimeError):  # noqa: N818
+class Busy(RuntimeError):
     """Too many passwords wait to be checked; try again in a moment."""
 
 

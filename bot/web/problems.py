@@ -20,7 +20,7 @@ log = structlog.get_logger()
 STATUS: Mapping[type[RefusedError], int] = {Missing: 404, Conflict: 409, Invalid: 422}
 
 
-class Problem(Exception):  # noqa: N818
+class Problem(Exception):
     """Ends a request with *status*; *detail* is for the person or program that asked."""
 
     def __init__(

@@ -34,7 +34,7 @@ class Access(StrEnum):
 class Doc:
     """What the OpenAPI document says of a route.
 
-    query: parameter -> allowed values, () for any text. answer: type of the answer. paged: a list of them with a cursor.
+    query: parameter -> allowed values, () for any text. answer: type of the answer. paged: a list of them and a cursor.
     """
 
     summary: str
@@ -56,7 +56,7 @@ class Route:
     doc: Doc | None = None
 
 
-class UndeclaredRoute(RuntimeError):  # noqa: N818
+class UndeclaredRoute(RuntimeError):
     """A route says not who may reach it; the site does not start."""
 
 
