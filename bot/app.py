@@ -6,14 +6,12 @@ import hashlib
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from handoff.knowledge.folder import load_folder
-from handoff.policy import Policy, PolicySettings
 from pydantic import BaseModel, ValidationError
 
 from bot import metrics
@@ -24,11 +22,14 @@ from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.triage import TriageWork
-from bot.store import articles, posts
+from bot.stages.work import Work
+from bot.store import articles, people, posts
 from bot.store.engine import Store
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
-from bot.web.site import Ready, Site
+from bot.web.parts import Ready
+from bot.web.site import Site
+from bot.worker import Worker
 from classifiers import registry as engines
 from classifiers.errors import ClassifierError
 from classifiers.registry import ClassifierEmbedder
@@ -38,12 +39,25 @@ from connectors.protocol import Connector, Receiver
 from connectors.registry import Clock
 from connectors.settings import SourceSettings
 from handoff import registry as desk_kinds
+from handoff.knowledge.article import Article, ArticleError
+from handoff.knowledge.folder import load_folder
+from handoff.policy import Policy, PolicySettings
 from handoff.protocol import Desk
 from handoff.registry import DeskSettings
 
 log = structlog.get_logger()
 
 FALLBACK_ENGINE = "keywords"
+
+TRIAGE_TASKS = 2
+"""While one batch is in the model the other is read or saved."""
+
+TICKET_TASKS = 2
+
+REHEARSAL = "replay"
+
+FIRST_PERSON = "admin@localhost"
+"""Whom the first one-time link signs in, until there are accounts with real names."""
 
 
 def now() -> datetime:
@@ -70,7 +84,8 @@ def make_classifier(settings: Settings) -> ClassifierEmbedder:
 
 def make_policy(settings: Settings) -> Policy:
     """Return the policy of the config. Raises ConfigError."""
-    return checked(PolicySettings, settings.handoff, ("handoff",)).policy()
+    options: PolicySettings = checked(PolicySettings, settings.handoff, ("handoff",))
+    return options.policy()
 
 
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
@@ -124,6 +139,17 @@ def checked(model: type[Any], table: Mapping[str, Any], where: Sequence[str]) ->
     return value
 
 
+def read_articles(settings: Settings) -> list[Article] | None:
+    """Return the articles of the configured folder, None without one. Raises ConfigError with every fault."""
+    folder = settings.knowledge.folder
+    if folder is None:
+        return None
+    try:
+        return load_folder(folder)
+    except ArticleError as error:
+        raise ConfigError("\n".join(f"knowledge.folder: {problem}" for problem in error.problems)) from error
+
+
 class App:
     """All parts of one process, made from *settings*; nothing is opened before ``open``."""
 
@@ -139,11 +165,22 @@ class App:
         self.store = open_store(settings, daemon=True)
         self.stream = TableStream(self.store, clock=clock, holder=self.holder)
         self.knowledge = Knowledge(self.policy)
+        self._articles = read_articles(settings)
 
     @property
     def connectors(self) -> dict[str, Connector]:
         """Sources by name."""
         return {name: connector for name, (connector, _) in self._sources.items()}
+
+    @property
+    def desks(self) -> dict[str, Desk]:
+        """Outside desks by name."""
+        return {name: desk for name, (desk, _) in self._desks.items()}
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Say whether every source plays a recording: nothing real is heard or said."""
+        return bool(self._sources) and all(options.kind == REHEARSAL for _, options in self._sources.values())
 
     @property
     def classifier(self) -> ClassifierEmbedder:
@@ -188,17 +225,11 @@ class App:
 
     async def load_knowledge(self) -> None:
         """Bring the store in step with the folder of articles, and the index with the store."""
-        folder = self.settings.knowledge.folder
-        if folder is not None:
-            loaded = await self._read_folder(folder)
-            if loaded is not None:
-                await self.store.write(articles.put_all, loaded, now=self.clock())
+        if self._articles is not None:
+            await self.store.write(articles.put_all, self._articles, now=self.clock())
         await articles.refresh_vectors(self.store, self._classifier, model=self._classifier.name)
         self.knowledge.load(await self.store.read(articles.entries))
         log.info("knowledge.loaded", articles=len(self.knowledge))
-
-    async def _read_folder(self, folder: Path) -> Any:
-        return load_folder(folder)
 
     async def _close_classifier(self) -> None:
         await self._classifier.aclose()
@@ -217,13 +248,10 @@ class App:
             for connector, options in self._sources.values()
         ]
 
-    def triage_work(self) -> TriageWork:
-        """Return stage 1."""
-        return TriageWork(store=self.store, stream=self.stream, classifier=self._classifier, clock=self.clock)
-
-    def hand_off_work(self) -> HandOffWork:
-        """Return stage 2."""
-        return HandOffWork(
+    def workers(self) -> list[Worker]:
+        """Return the workers of all stages; call it after ``warm``."""
+        triage = TriageWork(store=self.store, stream=self.stream, classifier=self._classifier, clock=self.clock)
+        hand_off = HandOffWork(
             store=self.store,
             stream=self.stream,
             connectors=self.connectors,
@@ -232,10 +260,7 @@ class App:
             desks_for=self.desks_for,
             clock=self.clock,
         )
-
-    def deliver_work(self) -> DeliverWork:
-        """Return stage 3."""
-        return DeliverWork(
+        deliver = DeliverWork(
             store=self.store,
             stream=self.stream,
             connectors=self.connectors,
@@ -243,20 +268,29 @@ class App:
             desks_for=self.desks_for,
             clock=self.clock,
         )
-
-    def open_ticket_work(self) -> OpenTicketWork:
-        """Return stage 4."""
-        return OpenTicketWork(
+        open_ticket = OpenTicketWork(
             store=self.store,
-            desks={name: desk for name, (desk, _) in self._desks.items()},
+            desks=self.desks,
             connectors=self.connectors,
             public_url=self.settings.web.public_url,
             clock=self.clock,
         )
+        many = self.settings.work.batch
+        plan: list[tuple[Work, int, int]] = [
+            (triage, many, TRIAGE_TASKS),
+            (hand_off, many, 1),
+            (deliver, 1, self.settings.work.replies_at_once),
+            (open_ticket, 1, TICKET_TASKS),
+        ]
+        return [
+            Worker(store=self.store, stream=self.stream, work=work, batch=batch, clock=self.clock)
+            for work, batch, tasks in plan
+            for _ in range(tasks)
+        ]
 
-    def site(self, ready: Ready) -> AbstractAsyncContextManager[Site]:
-        """Return the pages."""
-        return Site(
+    async def serve(self, stack: AsyncExitStack, ready: Ready) -> int:
+        """Serve the pages until *stack* closes; return the port."""
+        site = Site(
             store=self.store,
             clock=self.clock,
             settings=self.settings.web,
@@ -265,6 +299,13 @@ class App:
             receive=self.receive,
             measure=self.measure,
         )
+        await site.start()
+        stack.push_async_callback(site.close)
+        return site.port
+
+    def sign_in_link(self, *, always: bool) -> str | None:
+        """Return the token of a one-time link for the first administrator: made on the first start, or *always*."""
+        return self.store.write_now(_first_link, now=self.clock(), always=always)
 
     def measure(self, source: str, text: str) -> tuple[int, int] | None:
         """Return how long *text* is and may be on the network of *source*, None where there is no rule."""
@@ -295,3 +336,12 @@ class App:
             return 409
         self.stream.wake(Stage.TRIAGE)
         return 202
+
+
+def _first_link(session: Any, *, now: datetime, always: bool) -> str | None:
+    admins = [each for each in people.everyone(session) if each.role == people.Role.ADMIN and each.disabled_at is None]
+    if admins and not always:
+        return None
+    if not admins:
+        people.add(session, email=FIRST_PERSON, name="Administrator", role=people.Role.ADMIN, now=now)
+    return people.add_link(session, email=admins[0].email if admins else FIRST_PERSON, now=now)

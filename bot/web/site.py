@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Self
 
 import structlog
 from aiohttp import web
 
+from bot import __version__
 from bot.store.engine import Store
 from bot.web import openapi
 from bot.web.auth import authorise
@@ -102,7 +102,7 @@ class Site:
             added = app.router.add_route(route.method, route.path, route.handler)
             if added.resource is not None:
                 app[ACCESS][(route.method, added.resource.canonical)] = route.access
-        app[openapi.DOCUMENT] = openapi.document(ROUTES, version=_version())
+        app[openapi.DOCUMENT] = openapi.document(ROUTES, version=__version__)
         app.on_response_prepare.append(_headers)
         app.on_startup.extend((refuse_undeclared, _start))
         # Before the runner waits for open answers: streams end now and tell their pages to come back.
@@ -140,13 +140,6 @@ class Site:
         if runner is not None:
             await runner.cleanup()
             log.info("web.stopped")
-
-
-def _version() -> str:
-    try:
-        return version("harken")
-    except PackageNotFoundError:
-        return "0"
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:

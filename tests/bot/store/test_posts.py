@@ -113,7 +113,7 @@ def test_a_recheck_follows_edits_and_deletions(store: Store) -> None:
     due = store.read_now(posts.due_for_recheck, "x", before=later - timedelta(hours=20), limit=10)
     assert sorted(due) == ["1", "2", "3"]
     found = {"1": None, "2": replace(make_post(2), text="other"), "3": make_post(3)}
-    done = store.write_now(posts.apply_recheck, "x", found, now=later)
+    done = store.write_now(posts.apply_recheck, "x", ["1", "2", "3"], found, now=later)
     assert (done.deleted, done.edited) == (1, 1)
     here = store.read_now(posts.kept, [first, second, third])
     assert [here[each].deleted for each in (first, second, third)] == [True, False, False]
