@@ -99,9 +99,7 @@ def add_key(settings: Settings, name: str, role: str, days: int) -> None:
     from bot.store import keys
 
     with _store(settings) as store:
-        made = store.write_now(
-            keys.add, name=name, role=Role(role), now=datetime.now(UTC), lives=timedelta(days=days)
-        )
+        made = store.write_now(keys.add, name=name, role=Role(role), now=datetime.now(UTC), lives=timedelta(days=days))
     click.echo(made)
     click.echo("Keep it safe: it is shown only now. Send it as: Authorization: Bearer KEY", err=True)
 
