@@ -306,7 +306,7 @@ class Browser:
 
 def add_user(store: Store, role: Role, *, email: str | None = None, password_hash: str | None = None) -> User:
     """Return a new person."""
-    address = email or f"{role}@example.org"
+    address = f"{role}@example.org" if email is None else email
     return store.write_now(
         people.add, email=address, name=f"Some {role}", role=role, now=NOON, password_hash=password_hash
     )
