@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
@@ -84,11 +85,12 @@ def test_pages_of_everything_are_whole(store: Store) -> None:
             add_draft(session, post, add_case(session, post))
 
     store.write_now(fill)
-    for ask, wanted in ((feed.page, FeedFilter()), (desk.page, CaseFilter()), (drafts.page, ReplyFilter())):
+    asked: list[tuple[Any, Any]] = [(feed.page, FeedFilter()), (desk.page, CaseFilter()), (drafts.page, ReplyFilter())]
+    for ask, wanted in asked:
         seen: list[int] = []
         cursor = None
         while True:
-            found = store.read_now(ask, wanted, limit=4, cursor=cursor)  # type: ignore[arg-type]
+            found = store.read_now(ask, wanted, limit=4, cursor=cursor)
             seen += [each.id for each in found.items]
             cursor = found.next
             if cursor is None:
