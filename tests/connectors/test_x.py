@@ -335,7 +335,7 @@ class TestX(ConnectorContract[XNetwork]):
     async def test_a_reply_reaches_its_author_and_nobody_else(
         self, brand: XConnector, network: XNetwork, clock: HandClock
     ) -> None:
-        network.people[OTTO.id] = OTTO
+        network.join(OTTO)
         post_id = network.say(f"@{OTTO.handle} and @{BRAND.handle}, who has it?", at=clock.now - minutes(1))
         target = await self.post_of(brand, post_id)
         sent = await brand.send(Reply(key="k1", target=target, text=ANSWER, created_at=clock.now))

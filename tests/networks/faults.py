@@ -108,7 +108,8 @@ def answer(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = 
 class Network:
     """A fake network; subclasses override ``add_routes`` and, where their shapes differ, the answers to trouble.
 
-    page_limit: items in one answer at most; tests lower it to make a burst span pages.
+    page_limit: items in one answer at most; tests lower it to make a burst span pages. weather: asked about each
+    request that no queued fault met, for faults that come by a plan of their own.
     """
 
     limit_status: ClassVar[int] = 429
@@ -119,6 +120,7 @@ class Network:
         self.ledger: list[Entry] = []
         self.requests: list[Seen] = []
         self.base_url = ""
+        self.weather: Callable[[Seen], Fault | None] | None = None
         self._rules: list[_Rule] = []
         self._changed = threading.Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -309,6 +311,8 @@ class Network:
         with self._changed:
             self.requests.append(seen)
             self._changed.notify_all()
+        if fault is None and self.weather is not None:
+            fault = self.weather(seen)
         if fault is None:
             done: web.StreamResponse = await handler(request)
             return done
