@@ -27,6 +27,9 @@ MAX_WORDS = 64
 ENCODER_LANGUAGES = frozenset({"en"})
 """Languages the shipped encoder (all-MiniLM-L6-v2) reads; in others its vectors mislead (docs/knowledge.md)."""
 
+ROW = 2 * EMBEDDING_DIM
+"""Bytes of one vector."""
+
 FALLBACK = 0.5
 """An answer in English for a customer who wrote another language counts half: it may inform a person who translates,
 and stays below every threshold for speaking alone."""
@@ -113,10 +116,10 @@ class Index:
     def _read_vectors(self) -> None:
         blocks, starts, owners, row = [], [], [], 0
         for number, matter in enumerate(self._matters):
-            raw = b"".join(each.vectors for each in matter)
+            raw = b"".join(each.vectors for each in matter if len(each.vectors) % ROW == 0)
             if not raw:
                 continue
-            block = np.frombuffer(raw, dtype="<f2").reshape(-1, EMBEDDING_DIM).astype(np.float32)
+            block = _vectors(raw)
             blocks.append(block)
             starts.append(row)
             owners.append(number)
@@ -176,19 +179,17 @@ class Index:
 
     def _meaning(self, queries: Sequence[Query]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         meaning = np.zeros((len(queries), len(self)), np.float32)
-        size = 2 * EMBEDDING_DIM
         rows = [
             row
             for row, query in enumerate(queries)
-            if len(query.embedding) == size and query.language in self.encoder_languages
+            if len(query.embedding) == ROW and query.language in self.encoder_languages
         ]
         has_meaning = np.zeros(len(queries), np.bool_)
         if not rows or not len(self._vectors):
             return meaning, has_meaning
         raw = b"".join(queries[row].embedding for row in rows)
-        asked = np.frombuffer(raw, dtype="<f2").reshape(-1, EMBEDDING_DIM).astype(np.float32)
-        near = np.maximum.reduceat(asked @ self._vectors.T, self._starts, axis=1)
-        meaning[np.ix_(np.array(rows, dtype=np.intp), self._owners)] = np.nan_to_num(near)
+        near = np.maximum.reduceat(_vectors(raw) @ self._vectors.T, self._starts, axis=1)
+        meaning[np.ix_(np.array(rows, dtype=np.intp), self._owners)] = near
         has_meaning[rows] = True
         return meaning, has_meaning
 
@@ -220,3 +221,9 @@ class Index:
         if (own := versions.get(language)) is not None:
             return own, False
         return versions.get(self.fallback_language), language != "und"
+
+
+def _vectors(raw: bytes) -> Floats:
+    """Return float32 rows; one that holds no number is near to nothing."""
+    found = np.frombuffer(raw, dtype="<f2").reshape(-1, EMBEDDING_DIM).astype(np.float32)
+    return np.where(np.isfinite(found), found, np.float32(0))

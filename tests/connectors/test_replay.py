@@ -218,6 +218,17 @@ async def test_the_same_id_twice_comes_twice_as_the_same_post(network: RecordedN
     assert one == two
 
 
+@pytest.mark.parametrize(
+    ("author", "is_own"),
+    [({"id": "1", "handle": "renamed"}, True), ({"id": "99", "handle": "brand"}, True), (CUSTOMER, False)],
+)
+async def test_our_account_is_known_by_id_or_handle(
+    network: RecordedNetwork, clock: HandClock, author: dict[str, str], is_own: bool
+) -> None:
+    network.say(TEXT, at=clock.now - minutes(9), author=author)
+    assert (await connect(network, clock).fetch("feed", None)).posts[0].is_own is is_own
+
+
 async def test_a_repost_names_what_it_repeats(network: RecordedNetwork, clock: HandClock) -> None:
     root = network.say(TEXT, at=clock.now - minutes(9))
     network.happen("repost", clock.now - minutes(8), author=CUSTOMER, text=TEXT, parent_id=root)

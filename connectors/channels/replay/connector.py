@@ -126,12 +126,17 @@ class Replay:
     def _standing(self, last: Happening | None, timeline: Timeline) -> Post | None:
         return None if last is None or last.change is Change.DELETE else self._post(last, timeline)
 
+    def _own_id(self, one: Happening) -> str:
+        """Return the id by which to know our posts: a recording may know our account by its handle alone."""
+        author = one.record.author
+        return author.id if author is not None and author.handle == self._account.handle else self._account.id
+
     def _post(self, one: Happening, timeline: Timeline) -> Post:
         return one.record.post(
             self.channel,
             created_at=timeline.when(one.first_at),
             edited_at=timeline.when(one.place[0]) if one.change is Change.EDIT else None,
-            own_id=self._account.id,
+            own_id=self._own_id(one),
             facts={ORIGIN: timeline.origin.isoformat()},
         )
 

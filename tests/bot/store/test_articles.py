@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def shelf(store: Store) -> Store:
     return store
 
 
-def found(store: Store, text: str, **options: str) -> list[str]:
+def found(store: Store, text: str, **options: Any) -> list[str]:
     hits = store.read_now(articles.search, text, **options)
     return [f"{hit.stored.article.slug}.{hit.stored.article.locale}" for hit in hits]
 
