@@ -88,6 +88,7 @@ class Daemon:
         app = self._app
         await app.store.write(sources.configure, app.source_kinds())
         if app.store.is_sqlite:
+            await app.store.write(sources.drop_all_leases)
             freed = await app.store.write(jobs.release_all)
             unknown = await app.store.write(replies.settle_start, now=app.clock())
             if freed or unknown:
