@@ -6,14 +6,12 @@ import hashlib
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from handoff.knowledge.folder import load_folder
-from handoff.policy import Policy, PolicySettings
 from pydantic import BaseModel, ValidationError
 
 from bot import metrics
@@ -25,11 +23,12 @@ from bot.stages.hand_off import HandOffWork
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
-from bot.store import articles, posts
+from bot.store import articles, people, posts
 from bot.store.engine import Store
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
-from bot.web.site import Ready, Site
+from bot.web.parts import Ready
+from bot.web.site import Site
 from bot.worker import Worker
 from classifiers import registry as engines
 from classifiers.errors import ClassifierError
@@ -40,6 +39,9 @@ from connectors.protocol import Connector, Receiver
 from connectors.registry import Clock
 from connectors.settings import SourceSettings
 from handoff import registry as desk_kinds
+from handoff.knowledge.article import Article, ArticleError
+from handoff.knowledge.folder import load_folder
+from handoff.policy import Policy, PolicySettings
 from handoff.protocol import Desk
 from handoff.registry import DeskSettings
 
@@ -53,6 +55,9 @@ TRIAGE_TASKS = 2
 TICKET_TASKS = 2
 
 REHEARSAL = "replay"
+
+FIRST_PERSON = "admin@localhost"
+"""Whom the first one-time link signs in, until there are accounts with real names."""
 
 
 def now() -> datetime:
@@ -79,7 +84,8 @@ def make_classifier(settings: Settings) -> ClassifierEmbedder:
 
 def make_policy(settings: Settings) -> Policy:
     """Return the policy of the config. Raises ConfigError."""
-    return checked(PolicySettings, settings.handoff, ("handoff",)).policy()
+    options: PolicySettings = checked(PolicySettings, settings.handoff, ("handoff",))
+    return options.policy()
 
 
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
@@ -133,6 +139,17 @@ def checked(model: type[Any], table: Mapping[str, Any], where: Sequence[str]) ->
     return value
 
 
+def read_articles(settings: Settings) -> list[Article] | None:
+    """Return the articles of the configured folder, None without one. Raises ConfigError with every fault."""
+    folder = settings.knowledge.folder
+    if folder is None:
+        return None
+    try:
+        return load_folder(folder)
+    except ArticleError as error:
+        raise ConfigError("\n".join(f"knowledge.folder: {problem}" for problem in error.problems)) from error
+
+
 class App:
     """All parts of one process, made from *settings*; nothing is opened before ``open``."""
 
@@ -148,6 +165,7 @@ class App:
         self.store = open_store(settings, daemon=True)
         self.stream = TableStream(self.store, clock=clock, holder=self.holder)
         self.knowledge = Knowledge(self.policy)
+        self._articles = read_articles(settings)
 
     @property
     def connectors(self) -> dict[str, Connector]:
@@ -207,17 +225,11 @@ class App:
 
     async def load_knowledge(self) -> None:
         """Bring the store in step with the folder of articles, and the index with the store."""
-        folder = self.settings.knowledge.folder
-        if folder is not None:
-            loaded = await self._read_folder(folder)
-            if loaded is not None:
-                await self.store.write(articles.put_all, loaded, now=self.clock())
+        if self._articles is not None:
+            await self.store.write(articles.put_all, self._articles, now=self.clock())
         await articles.refresh_vectors(self.store, self._classifier, model=self._classifier.name)
         self.knowledge.load(await self.store.read(articles.entries))
         log.info("knowledge.loaded", articles=len(self.knowledge))
-
-    async def _read_folder(self, folder: Path) -> Any:
-        return load_folder(folder)
 
     async def _close_classifier(self) -> None:
         await self._classifier.aclose()
@@ -276,9 +288,9 @@ class App:
             for _ in range(tasks)
         ]
 
-    def site(self, ready: Ready) -> AbstractAsyncContextManager[Site]:
-        """Return the pages."""
-        return Site(
+    async def serve(self, stack: AsyncExitStack, ready: Ready) -> int:
+        """Serve the pages until *stack* closes; return the port."""
+        site = Site(
             store=self.store,
             clock=self.clock,
             settings=self.settings.web,
@@ -287,6 +299,13 @@ class App:
             receive=self.receive,
             measure=self.measure,
         )
+        await site.start()
+        stack.push_async_callback(site.close)
+        return site.port
+
+    def sign_in_link(self, *, always: bool) -> str | None:
+        """Return the token of a one-time link for the first administrator: made on the first start, or *always*."""
+        return self.store.write_now(_first_link, now=self.clock(), always=always)
 
     def measure(self, source: str, text: str) -> tuple[int, int] | None:
         """Return how long *text* is and may be on the network of *source*, None where there is no rule."""
@@ -317,3 +336,12 @@ class App:
             return 409
         self.stream.wake(Stage.TRIAGE)
         return 202
+
+
+def _first_link(session: Any, *, now: datetime, always: bool) -> str | None:
+    admins = [each for each in people.everyone(session) if each.role == people.Role.ADMIN and each.disabled_at is None]
+    if admins and not always:
+        return None
+    if not admins:
+        people.add(session, email=FIRST_PERSON, name="Administrator", role=people.Role.ADMIN, now=now)
+    return people.add_link(session, email=admins[0].email if admins else FIRST_PERSON, now=now)

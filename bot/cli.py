@@ -9,6 +9,8 @@ from typing import NoReturn
 
 import click
 
+from bot import __version__
+
 COMMANDS = {
     "answer": "bot.commands.answer",
     "bench": "bot.commands.bench",
@@ -46,7 +48,7 @@ class _Lazy(click.Group):
     envvar="HARKEN_CONFIG",
     help="Configuration file; default: config.toml here, if there is one.",
 )
-@click.version_option(package_name="harken")
+@click.version_option(__version__, package_name="harken")
 @click.pass_context
 def harken(context: click.Context, config: Path | None) -> None:
     """Listens to what customers say in public, answers what it knows, hands the rest to people."""

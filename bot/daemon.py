@@ -13,13 +13,12 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
 
-from bot import metrics
+from bot import __version__, metrics
 from bot.app import App
 from bot.schedule import Schedule
 from bot.store import jobs, migrate, replies, sources
@@ -41,7 +40,8 @@ MIN_FREE = 0.05
 """Below this share of free disk the daemon is not ready."""
 
 
-OnReady: TypeAlias = Callable[[], None]
+OnReady: TypeAlias = Callable[[int | None], None]
+"""Called once with the port of the pages, None without them."""
 
 
 class Role(StrEnum):
@@ -76,7 +76,7 @@ class Daemon:
         with _only_daemon(app), _signals(self):
             await asyncio.to_thread(migrate.upgrade, app.store)
             warn_of_old_sqlite()
-            metrics.build_info.labels(version=version("harken"), database=app.store.version).set(1)
+            metrics.build_info.labels(version=__version__, database=app.store.version).set(1)
             await self._settle()
             async with AsyncExitStack() as stack:
                 await app.open(stack)
@@ -97,8 +97,7 @@ class Daemon:
         app = self._app
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._measure_lag())]
-            if Role.WEB in self._roles:
-                await stack.enter_async_context(app.site(self._ready))
+            port = await app.serve(stack, self._ready) if Role.WEB in self._roles else None
             if Role.POLL in self._roles:
                 self._poll()
             self._schedule.every(TICK_S, self._measure_queues, name="queues", first_at=app.clock())
@@ -106,7 +105,7 @@ class Daemon:
             work = group.create_task(self._work()) if Role.WORK in self._roles else None
             log.info("daemon.ready", roles=sorted(self._roles), database=app.store.version)
             if on_ready is not None:
-                on_ready()
+                await asyncio.to_thread(on_ready, port)
             await self._stopping.wait()
             log.info("daemon.draining")
             self._schedule.stop()

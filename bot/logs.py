@@ -47,6 +47,8 @@ def set_up(*, level: str, as_json: bool) -> None:
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
     )
+    # It warns whenever a look takes longer than its interval; the next look simply comes after it.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -109,7 +109,7 @@ class Poller:
             if until is not None:
                 await self._trouble("limited", error, until)
             return
-        done = await self._store.write(posts.apply_recheck, self.name, found, now=self._clock())
+        done = await self._store.write(posts.apply_recheck, self.name, ids, found, now=self._clock())
         self._count(done)
 
     async def _read(self, stream: str) -> None:

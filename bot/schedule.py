@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -51,6 +52,9 @@ def _logged(call: Callable[[], Awaitable[None]], name: str) -> Callable[[], Awai
     async def tick() -> None:
         try:
             await call()
+        except asyncio.CancelledError:
+            # Only ``stop`` cancels a tick; the scheduler would call that an error.
+            log.debug("tick.cancelled", tick=name)
         except Exception as error:
             log.exception("tick.failed", tick=name, why=type(error).__name__)
 

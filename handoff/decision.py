@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from handoff.situation import Candidate
+from handoff import guards, priority, reading
+from handoff.policy import Mode, Policy
+from handoff.routing import queue_for
+from handoff.situation import Candidate, Situation
+from handoff.sla import due_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +52,90 @@ class Ignore:
 
 
 Decision: TypeAlias = AutoReply | Draft | Escalate | Ignore
+
+
+def decide(situation: Situation, policy: Policy) -> Decision:
+    """Return what to do. Pure: the same situation and policy give the same decision; never asks the time."""
+    if over := guards.objections((guards.own_post, guards.repost), situation, policy):
+        return Ignore(reasons=over)
+    if situation.already_answered and situation.post.edited_at is None:
+        return Ignore(reasons=["we have already replied to it"])
+    if situation.triage is None:
+        return _escalate(situation, policy, ["untriaged: no model could judge this post"])
+    pressing = _pressing(situation, policy)
+    if reason := _idle(situation, policy, pressing=pressing):
+        return Ignore(reasons=[reason])
+    intent = situation.triage.intent.label
+    mode = policy.mode(situation.source, intent)
+    if mode is Mode.OFF:
+        if not pressing:
+            return Ignore(
+                reasons=[f"Harken is switched off for {intent} on {situation.source}; the post stays in the feed"]
+            )
+        return _escalate(situation, policy, pressing)
+    silences = guards.objections(guards.SILENCES, situation, policy)
+    cautions = guards.objections(guards.CAUTIONS, situation, policy)
+    answer = reading.best(situation)
+    if answer is None or silences:
+        return _people(situation, policy, pressing=pressing, silences=silences)
+    found = f"{answer.slug} answers it ({answer.confidence:.2f})"
+    if mode is Mode.AUTO and not cautions:
+        return AutoReply(answer=answer, reasons=[found, f"{intent} on {situation.source} is answered automatically"])
+    rank = priority.rank(situation, policy)
+    return Draft(
+        answer=answer,
+        queue=queue_for(situation, policy),
+        priority=rank.level,
+        due_at=due_at(situation.now, rank.level, policy, asked_at=situation.post.created_at),
+        reasons=[found, *(cautions or [f"a person approves {intent} on {situation.source}"]), *rank.reasons],
+    )
+
+
+def _pressing(situation: Situation, policy: Policy) -> list[str]:
+    """Return why people must see the post even where we do not speak, or where nobody spoke to us."""
+    reasons = []
+    if reading.is_urgent(situation, policy):
+        reasons.append("it is urgent")
+    if reading.intent(situation) == "security_fraud":
+        reasons.append("it is about security")
+    ours = reading.speaks_to_us(situation) or reading.is_urgent(situation, policy) or reading.is_complaint(situation)
+    if ours and (reason := guards.sensitive(situation, policy)):
+        reasons.append(reason)
+    return reasons
+
+
+def _idle(situation: Situation, policy: Policy, *, pressing: list[str]) -> str | None:
+    """Return why there is nothing to do, or None."""
+    if reading.spam(situation) >= policy.settings.ignore_confidence:
+        return "it is spam"
+    idle = reading.nothing_to_do(situation, policy) >= policy.settings.ignore_confidence
+    # News that sounds urgent and asks nothing of us is not ours to act on; somebody in danger always is.
+    if pressing and (reading.speaks_to_us(situation) or reading.topics(situation, policy) or not idle):
+        return None
+    if idle:
+        return f"nothing to act on: {reading.intent(situation)}"
+    if situation.post.author.is_bot and not reading.is_complaint(situation):
+        return "its author is a bot, and nothing in it presses"
+    if not reading.speaks_to_us(situation) and not reading.is_complaint(situation):
+        return "it does not speak to us, and nothing in it presses"
+    return None
+
+
+def _people(situation: Situation, policy: Policy, *, pressing: list[str], silences: list[str]) -> Decision:
+    if not reading.speaks_to_us(situation) and not pressing:
+        return _escalate(situation, policy, ["a complaint about us, found by search"])
+    return _escalate(situation, policy, [*pressing, *silences])
+
+
+def _escalate(situation: Situation, policy: Policy, reasons: Sequence[str]) -> Escalate:
+    rank = priority.rank(situation, policy)
+    # Where a subject needs care, a ready-made wording beside the post would invite to send it.
+    careful = bool(reading.topics(situation, policy))
+    likely = reading.best(situation) if not guards.unlikely_answer(situation, policy) else None
+    return Escalate(
+        queue=queue_for(situation, policy),
+        priority=rank.level,
+        due_at=due_at(situation.now, rank.level, policy, asked_at=situation.post.created_at),
+        reasons=list(dict.fromkeys([*reasons, *rank.reasons])),
+        answer=None if careful else likely,
+    )

@@ -13,9 +13,6 @@ from bot import logs
 from bot.commands.options import with_settings
 from bot.settings import ConfigError, Settings
 
-FIRST_PERSON = "admin@localhost"
-"""Who the first one-time link signs in, until there are accounts with real names."""
-
 
 @click.command()
 @click.option(
@@ -47,17 +44,15 @@ def run(settings: Settings, roles: str, sign_in_link: bool) -> None:
         click.echo("No source is configured yet; see docs/channels/ for how to connect one.", err=True)
     daemon = Daemon(app, wanted)
 
-    def on_ready() -> None:
-        if Role.WEB in wanted:
-            address = settings.web.public_url or f"http://{settings.web.host}:{app.web_port}"
+    def on_ready(port: int | None) -> None:
+        if port is not None:
+            address = settings.web.public_url or f"http://{settings.web.host}:{port}"
             click.echo(f"Harken is ready at {address}")
-            link = app.first_link(FIRST_PERSON, always=sign_in_link)
+            link = app.sign_in_link(always=sign_in_link)
             if link is not None:
                 click.echo(f"Sign in once with {address}/sign-in/link/{link}")
         if app.is_rehearsal:
-            click.echo(
-                "This plays a recorded day. To connect a real channel, see docs/channels/ (X: docs/channels/x.md)."
-            )
+            click.echo("This plays a recorded day. To connect a real channel: docs/channels/ and config.toml.")
         sys.stdout.flush()
 
     with contextlib.suppress(asyncio.CancelledError):

@@ -97,9 +97,11 @@ def ingest(session: Session, page: Page, *, source: str, stream: str, now: datet
     log: list[dict[str, Any]] = [events.row("post.ingested", now=now, post_id=post_id) for post_id in new]
     jobs.add_all(session, [jobs.row(Stage.TRIAGE, errand(row.id, 0), now=now) for row in rows if not row.is_own])
     edited = 0
-    for key, (post_id, revision, edits, deleted_at) in known.items():
+    for key, (post_id, revision, edits, deleted_at, addressed) in known.items():
         post = posts[key]
-        if post.revision != revision and deleted_at is None and not post.is_own:
+        # A post first found by search that turns out to speak to us is as good as a new one.
+        is_other = post.revision != revision or (post.addressed and not addressed)
+        if is_other and deleted_at is None and not post.is_own:
             _edit(session, post_id, edits + 1, post, now)
             log.append(events.row("post.edited", now=now, post_id=post_id))
             edited += 1
@@ -230,17 +232,15 @@ def due_for_recheck(session: Session, source: str, *, before: datetime, limit: i
     return list(session.exec(query))
 
 
-def apply_recheck(session: Session, source: str, found: Mapping[str, Post | None], *, now: datetime) -> Ingested:
-    """Follow edits and deletions that a look-up showed."""
-    known = sa.select(_post.c.external_id, _post.c.id).where(
-        _post.c.source == source, _post.c.external_id.in_(list(found))
-    )
+def apply_recheck(
+    session: Session, source: str, asked: Sequence[str], found: Mapping[str, Post | None], *, now: datetime
+) -> Ingested:
+    """Follow edits and deletions that a look-up of *asked* showed; what could not be read stays as it is."""
+    known = sa.select(_post.c.external_id, _post.c.id).where(_post.c.source == source, _post.c.external_id.in_(asked))
     ids = {row.external_id: row.id for row in session.connection().execute(known)}
     gone = mark_deleted(session, [ids[key] for key, post in found.items() if post is None and key in ids], now=now)
     there = [post for key, post in found.items() if post is not None and key in ids]
-    session.connection().execute(
-        sa.update(_post).where(_post.c.id.in_([ids[post.id] for post in there])).values(checked_at=now)
-    )
+    session.connection().execute(sa.update(_post).where(_post.c.id.in_(ids.values())).values(checked_at=now))
     seen = ingest(session, Page(posts=there, cursor=""), source=source, stream="recheck", now=now, cursor=None)
     return Ingested(new=seen.new, edited=seen.edited, deleted=gone)
 
@@ -306,17 +306,24 @@ def _authors(session: Session, wanted: Iterable[tuple[str, str]]) -> dict[tuple[
     return found
 
 
-def _known(session: Session, posts: Iterable[Post]) -> dict[str, tuple[int, str, int, datetime | None]]:
+def _known(session: Session, posts: Iterable[Post]) -> dict[str, tuple[int, str, int, datetime | None, bool]]:
     by_channel: dict[str, list[str]] = {}
     for post in posts:
         by_channel.setdefault(post.channel, []).append(post.id)
-    known: dict[str, tuple[int, str, int, datetime | None]] = {}
+    known: dict[str, tuple[int, str, int, datetime | None, bool]] = {}
     for channel, ids in by_channel.items():
-        query = sa.select(_post.c.id, _post.c.external_id, _post.c.revision, _post.c.edits, _post.c.deleted_at).where(
+        columns = ("id", "external_id", "revision", "edits", "deleted_at", "addressed")
+        query = sa.select(*(_post.c[name] for name in columns)).where(
             _post.c.channel == channel, _post.c.external_id.in_(ids)
         )
         for row in session.connection().execute(query):
-            known[f"{channel}:{row.external_id}"] = (row.id, row.revision, row.edits, row.deleted_at)
+            known[f"{channel}:{row.external_id}"] = (
+                row.id,
+                row.revision,
+                row.edits,
+                row.deleted_at,
+                row.addressed,
+            )
     return known
 
 
@@ -360,6 +367,7 @@ def _edit(session: Session, post_id: int, edits: int, post: Post, now: datetime)
             edits=edits,
             edited_at=post.edited_at or now,
             facts=dict(post.facts),
+            addressed=sa.or_(_post.c.addressed, sa.literal(post.addressed)),
             checked_at=now,
             outcome=Outcome.OPEN,
         )

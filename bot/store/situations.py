@@ -78,6 +78,7 @@ def known(session: Session, wanted: Mapping[int, int], *, now: datetime) -> dict
 def _known(each: Kept, triage: Triage | None, around: _Around) -> Known:
     thread, gap = _above(each.post, around.threads.get(f"{each.post.channel}:{each.post.root_id}", {}))
     where = (each.author_id, each.post.root_id)
+    case = around.cases.get(where)
     earlier = [contact for post_id, contact in around.history.get(each.author_id, []) if post_id != each.id]
     return Known(
         kept=each,
@@ -87,7 +88,7 @@ def _known(each: Kept, triage: Triage | None, around: _Around) -> Known:
         history=[contact for contact in earlier if contact.at <= each.post.created_at][-MAX_HISTORY:],
         already_answered=each.id in around.answered,
         auto_replies_24h=around.budget.get(where, 0),
-        open_case=around.cases.get(where),
+        open_case=case if case != each.post.key else None,  # its own case is no other
     )
 
 

@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from aiohttp import web
-from oauthlib.common import Request as SignedRequest  # type: ignore[import-untyped]
-from oauthlib.oauth1.rfc5849 import signature  # type: ignore[import-untyped]
+from oauthlib.common import Request as SignedRequest
+from oauthlib.oauth1.rfc5849 import signature
 
 from connectors.length import LengthRule, Unit
 from tests.networks.clock import system_clock
@@ -69,6 +70,12 @@ class Tweet:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=4096)
+def overrun(text: str) -> int:
+    """Return by how much *text* is too long."""
+    return LENGTH.overrun(text)
+
+
 def snowflake(at: datetime, sequence: int = 0) -> int:
     """Return the id X would give at *at*."""
     return ((int(at.timestamp() * 1000) - EPOCH_MS) << 22) | sequence
@@ -84,7 +91,8 @@ class XNetwork(Network):
     """X for one brand.
 
     lag: how long our own posts stay invisible to reads. self_serve: replies only where the author summoned us.
-    duplicates_anywhere: an equal text is refused under any parent, not only under the same one.
+    duplicates_anywhere: an equal text is refused under any parent, not only under the same one. twice: ids that each
+    listing gives two times.
     """
 
     def __init__(
@@ -101,14 +109,20 @@ class XNetwork(Network):
         self.self_serve = self_serve
         self.duplicates_anywhere = duplicates_anywhere
         self.people: dict[str, Person] = {}
+        self.by_handle: dict[str, Person] = {}
         self.tweets: dict[int, Tweet] = {}
         self.versions: dict[int, list[int]] = {}  # any version's id -> all ids of that post, oldest first
+        self.twice: set[int] = set()
         self.hidden: set[str] = set()  # authors who protected their posts
         self._sequence = 0
         for person in (BRAND, CUSTOMER):
-            self.people[person.id] = person
+            self.join(person)
 
     # What people do
+
+    def join(self, person: Person) -> None:
+        """Let *person* have an account."""
+        self.people[person.id] = self.by_handle[person.handle.lower()] = person
 
     def say(
         self,
@@ -124,7 +138,7 @@ class XNetwork(Network):
         extra: Mapping[str, Any] | None = None,
     ) -> str:
         """Post *text* and return its id. without: ids of people a reply shall not mention by itself."""
-        self.people[author.id] = author
+        self.join(author)
         self._sequence = (self._sequence + 1) % 4096
         new = snowflake(at, self._sequence)
         parent = self.tweets[int(reply_to)] if reply_to else None
@@ -276,7 +290,7 @@ class XNetwork(Network):
         body = orjson.loads(raw)
         text, reply = str(body["text"]), body.get("reply") or {}
         parent = str(reply["in_reply_to_tweet_id"]) if reply else None
-        if LENGTH.overrun(text):
+        if overrun(text):
             return problem(403, "Forbidden", "Your Tweet text is too long.")
         for entry in self.ledger:
             if entry.text == text and (self.duplicates_anywhere or entry.parent == parent):
@@ -324,7 +338,8 @@ class XNetwork(Network):
             meta |= {"newest_id": str(shown[0].id), "oldest_id": str(shown[-1].id)}
         if rest:
             meta["next_token"] = f"tok{_base36(shown[-1].id)}"
-        return answer({**self._body(request, shown), "meta": meta}, headers=self._limits(450))
+        again = [tweet for tweet in shown for _ in range(2 if tweet.id in self.twice else 1)]
+        return answer({**self._body(request, again), "meta": meta}, headers=self._limits(450))
 
     def _body(self, request: web.Request, tweets: list[Tweet]) -> dict[str, Any]:
         fields = frozenset(request.query.get("tweet.fields", "").split(","))
@@ -351,7 +366,7 @@ class XNetwork(Network):
         entities = {"mentions": self._mention_entities(text), "urls": urls}
         history = self.versions.get(tweet.id, [tweet.id])
         out: dict[str, Any] = {"id": str(tweet.id), "edit_history_tweet_ids": [str(each) for each in history]}
-        if LENGTH.overrun(whole):
+        if overrun(whole):
             cut = html.escape(whole[:240], quote=False) + "… https://t.co/longer0001"
             out["text"] = carried + cut
             if "note_tweet" in fields:
@@ -393,16 +408,15 @@ class XNetwork(Network):
         return LINK.sub(short, text), urls
 
     def _mention_entities(self, text: str) -> list[dict[str, Any]]:
-        by_handle = {person.handle.lower(): person for person in self.people.values()}
         return [
-            {"start": at.start(), "end": at.end(), "username": at[1], "id": by_handle[at[1].lower()].id}
+            {"start": at.start(), "end": at.end(), "username": at[1], "id": self.by_handle[at[1].lower()].id}
             for at in HANDLE.finditer(text)
-            if at[1].lower() in by_handle
+            if at[1].lower() in self.by_handle
         ]
 
     def _named(self, text: str) -> list[Person]:
-        by_handle = {person.handle.lower(): person for person in self.people.values()}
-        return [by_handle[at[1].lower()] for at in HANDLE.finditer(text) if at[1].lower() in by_handle]
+        handles = (at[1].lower() for at in HANDLE.finditer(text))
+        return [self.by_handle[handle] for handle in handles if handle in self.by_handle]
 
     def _mentioned(self, tweet: Tweet) -> list[Person]:
         return [*tweet.carried, *self._named(tweet.text)]

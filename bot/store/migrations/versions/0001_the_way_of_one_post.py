@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from bot.store.articles import create_search, drop_search
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -439,9 +441,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("case_id", "desk"),
     )
+    create_search(op.get_bind())
 
 
 def downgrade() -> None:
+    drop_search(op.get_bind())
     op.drop_table("ticket")
     op.drop_index("ix_reply_state", table_name="reply")
     op.drop_index("ix_reply_remote_id", table_name="reply")

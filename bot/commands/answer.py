@@ -1,0 +1,157 @@
+"""``harken answer``: what would we say to this, and why, or why not? Nothing is sent and nothing is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.commands.knowledge import opened, warm
+from bot.commands.options import with_settings
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from classifiers.protocol import Classifier
+    from classifiers.triage import Triage
+    from connectors.protocol import Capabilities
+    from handoff.decision import Decision
+    from handoff.knowledge.answer import Answers
+    from handoff.policy import Policy
+    from handoff.situation import Candidate
+
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """How a question was understood, what might answer it, and what would be done."""
+
+    triage: Triage
+    candidates: Sequence[Candidate]
+    decision: Decision
+
+
+@click.command()
+@click.option("--channel", required=True, help="The network it would be said on, such as x.")
+@click.option("--source", help="The source it would have come from; default: the first one on that channel.")
+@click.argument("question")
+@with_settings
+def answer(settings: Settings, channel: str, source: str | None, question: str) -> None:
+    """Print article, confidence and the exact text that QUESTION would get, or why it would get none."""
+    if not question.strip():
+        raise click.UsageError("the question is empty; write what a customer would")
+    for line in asyncio.run(_answer(settings, channel, source, question)):
+        click.echo(line)
+
+
+async def _answer(settings: Settings, channel: str, source: str | None, question: str) -> list[str]:
+    from bot.app import make_policy
+    from bot.store import articles
+    from handoff.knowledge.answer import Answers
+    from handoff.knowledge.search import Index
+
+    policy = make_policy(settings)
+    name, capabilities, notes = _place(settings, channel, source)
+    with opened(settings) as store:
+        async with warm(settings) as engine:
+            await articles.refresh_vectors(store, engine, model=engine.name)
+            entries = await store.read(articles.entries)
+            if not entries:
+                return ["The store holds no article; run: harken knowledge import DIR"]
+            index = Index(entries, encoder_languages=policy.settings.languages)
+            explanation = await explain(
+                question,
+                channel=channel,
+                source=name,
+                capabilities=capabilities,
+                engine=engine,
+                answers=Answers(index, signature=policy.settings.signature),
+                policy=policy,
+                now=datetime.now(UTC),
+            )
+    return [*notes, *told(explanation)]
+
+
+def _place(settings: Settings, channel: str, source: str | None) -> tuple[str, Capabilities, list[str]]:
+    """Return source, what it can do, and what a person should know about that."""
+    from bot.app import make_connectors, now
+    from connectors.protocol import Capabilities, SendClass
+
+    made = make_connectors(settings, now)
+    for name, (connector, _) in made.items():
+        if connector.channel == channel and source in (None, name):
+            return name, connector.capabilities, []
+    if source is not None:
+        there = ", ".join(name for name, (each, _) in made.items() if each.channel == channel) or "none"
+        raise click.UsageError(f"--source {source}: no such source on {channel}; there are: {there}")
+    note = f"No source on {channel} is configured: its length limit and modes are not known."
+    return channel, Capabilities(send_class=SendClass.READ_BACK), [note]
+
+
+async def explain(
+    question: str,
+    *,
+    channel: str,
+    source: str,
+    capabilities: Capabilities,
+    engine: Classifier,
+    answers: Answers,
+    policy: Policy,
+    now: datetime,
+) -> Explanation:
+    """Return what would be done if a customer wrote *question* to us on *channel* at *now*."""
+    from classifiers.triage import Text
+    from connectors.post import Author, Post
+    from handoff.decision import decide
+    from handoff.knowledge.answer import Voice
+    from handoff.knowledge.search import Query
+    from handoff.situation import Situation
+
+    (triage,) = await engine.classify([Text(id="question", text=question)])
+    query = Query(text=question, language=triage.language.label, embedding=triage.embedding, intent=triage.intent.label)
+    voice = Voice(channel=channel, length=capabilities.length, markdown=capabilities.markdown)
+    (candidates,) = answers.candidates([query], [voice], limit=SHOWN)
+    post = Post(
+        channel=channel,
+        id="question",
+        author=Author(channel=channel, id="customer", handle="customer"),
+        text=question,
+        created_at=now,
+        addressed=True,
+    )
+    situation = Situation(
+        post=post, source=source, capabilities=capabilities, now=now, triage=triage, answers=candidates
+    )
+    return Explanation(triage=triage, candidates=candidates, decision=decide(situation, policy))
+
+
+def told(explanation: Explanation) -> list[str]:
+    """Return the lines that tell a person the explanation."""
+    from handoff.decision import AutoReply, Draft, Escalate, Ignore
+
+    triage, decision = explanation.triage, explanation.decision
+    lines = [
+        f"understood  {triage.intent.label} ({triage.intent.confidence:.2f}), language {triage.language.label}, "
+        f"urgency {triage.urgency.label}, sentiment {triage.sentiment.label}"
+    ]
+    for each in explanation.candidates:
+        lines.append(f"article     {each.slug} ({each.locale}), confidence {each.confidence:.2f}: {each.title}")
+    if not explanation.candidates:
+        lines.append("article     none")
+    match decision:
+        case AutoReply(answer=said):
+            lines.append("decision    said at once, by the bot alone:")
+            lines.extend(f"    {line}" for line in said.wording.splitlines())
+        case Draft(answer=said):
+            lines.append(f"decision    draft in queue {decision.queue}, said when a person approves:")
+            lines.extend(f"    {line}" for line in said.wording.splitlines())
+        case Escalate():
+            lines.append(f"decision    nothing is said; a case for people in queue {decision.queue}")
+        case Ignore():
+            lines.append("decision    nothing is said, nothing to do")
+    lines.extend(f"because     {reason}" for reason in decision.reasons)
+    return lines

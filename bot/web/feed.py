@@ -1,0 +1,151 @@
+"""The feed: posts newest first, live, filtered; a wrong label is corrected where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from aiohttp import web
+
+from bot.store import feed
+from bot.store.events import Event
+from bot.store.feed import FeedFilter
+from bot.store.people import Role
+from bot.store.tables import Outcome
+from bot.web import intake, shown
+from bot.web.auth import FORM
+from bot.web.live import MOST_STREAMS, Message
+from bot.web.pages import render, text_of
+from bot.web.parts import PARTS, Parts, visitor
+from bot.web.problems import Problem
+from classifiers.triage import INTENTS, SENTIMENTS, URGENCIES
+
+PAGE = 40
+
+FILTERS: Mapping[str, Sequence[str]] = {
+    "channel": (),
+    "source": (),
+    "intent": INTENTS,
+    "sentiment": SENTIMENTS,
+    "urgency": URGENCIES,
+    "outcome": tuple(Outcome),
+    "language": (),
+    "text": (),
+}
+"""Query parameter -> allowed values, () for any text. The page, the stream and the API share them."""
+
+
+def wanted(request: web.Request) -> FeedFilter:
+    """Return what the query asks to see. Raises Problem 400."""
+    return FeedFilter(**{name: intake.choice(request, name, allowed or None) for name, allowed in FILTERS.items()})
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    """GET /"""
+    parts, filter_ = request.app[PARTS], wanted(request)
+    cursor = intake.choice(request, "cursor")
+    last, posts = await parts.store.read(feed.opening, filter_, limit=PAGE, cursor=cursor)
+    choices = await parts.store.read(feed.choices)
+    asked = {name: value for name in FILTERS if (value := getattr(filter_, name)) is not None}
+    return render(
+        request,
+        "feed.html",
+        posts=posts.items,
+        asked=asked,
+        choices=choices,
+        filters=FILTERS,
+        older=None if posts.next is None else "/?" + urlencode({**asked, "cursor": posts.next}),
+        newest="/?" + urlencode(asked) if cursor else None,
+        stream=None if cursor else "/feed/events?" + urlencode({**asked, "after": last}),
+    )
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """GET /feed/events: every post that changed after ``after`` (or the Last-Event-ID header), as its row."""
+    parts, who, filter_ = request.app[PARTS], visitor(request), wanted(request)
+    may_act = who.user.role.covers(Role.AGENT)
+    rows = request.app[ROWS]
+
+    async def messages(happened: Sequence[Event]) -> Sequence[Message]:
+        last_of: dict[int, int] = {}
+        for event in happened:
+            if event.post_id is not None:
+                last_of[event.post_id] = event.id
+        if not last_of:
+            return ()
+        html = await rows.of(frozenset(last_of), filter_, may_act=may_act)
+        return [
+            Message(
+                id=event_id,
+                event="post" if post_id in html else "gone",
+                data=html.get(post_id) or orjson.dumps({"id": post_id}),
+            )
+            for post_id, event_id in sorted(last_of.items(), key=lambda each: each[1])
+        ]
+
+    if parts.live.streams >= MOST_STREAMS:
+        raise Problem(503, "too many open feeds; close one", headers={"Retry-After": "30"})
+    return await parts.live.follow(request, token_hash=who.token_hash or "", after=_resume(request), messages=messages)
+
+
+async def correct(request: web.Request) -> web.StreamResponse:
+    """POST /posts/{id}/corrections: ``label`` is head:label."""
+    parts, fields = request.app[PARTS], request[FORM]
+    head, _, label = fields.get("label", "").partition(":")
+    post = await parts.store.write(
+        feed.correct,
+        intake.row_id(request),
+        head=head,
+        label=label,
+        user_id=visitor(request).user.id,
+        now=parts.clock(),
+    )
+    parts.live.nudge()
+    if request.headers.get("X-Fragment"):
+        return render(request, "_post.html", post=post)
+    raise web.HTTPSeeOther(f"{shown.local(fields.get('next'))}#post-{post.id}")
+
+
+class Rows:
+    """Rows of posts as HTML for streams; streams that ask for the same rows in the same moment share the work."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._asked: dict[Any, asyncio.Task[Mapping[int, bytes]]] = {}
+
+    async def of(self, ids: frozenset[int], filter_: FeedFilter, *, may_act: bool) -> Mapping[int, bytes]:
+        """Return the rows of those posts that *filter_* shows, each as one JSON object {id, order, html}."""
+        key = (ids, filter_, may_act)
+        task = self._asked.get(key)
+        if task is None:
+            task = asyncio.create_task(self._make(ids, filter_, may_act))
+            self._asked[key] = task
+            # Only streams in step share: what is asked later must see what was committed since.
+            task.add_done_callback(lambda _: self._asked.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _make(self, ids: frozenset[int], filter_: FeedFilter, may_act: bool) -> Mapping[int, bytes]:
+        found = await self._parts.store.read(feed.some, sorted(ids), filter_)
+        return {
+            post.id: orjson.dumps(
+                {
+                    "id": post.id,
+                    "at": int(post.created_at.timestamp() * 1000),
+                    "html": text_of("_post.html", post=post, may_act=may_act),
+                }
+            )
+            for post in found.values()
+        }
+
+
+ROWS = web.AppKey("rows", Rows)
+
+
+def _resume(request: web.Request) -> int:
+    header = request.headers.get("Last-Event-ID", "")
+    if header.isascii() and header.isdigit() and len(header) < 19:
+        return int(header)
+    return intake.number(request, "after", default=0, lowest=0, highest=2**62)

@@ -1,0 +1,199 @@
+"""The one table of routes: path, who may, who answers, what the API document says."""
+
+from __future__ import annotations
+
+from bot.store.desk import CaseFile, CaseView, NoteView
+from bot.store.drafts import ReplyView
+from bot.store.feed import PostView
+from bot.store.report import ArticleView, SourceView
+from bot.web import api, cases, feed, library, machines, openapi, sign_in
+from bot.web.route import Access, Doc, Route
+
+_ID = "{id:[0-9]{1,18}}"
+
+PAGES = (
+    Route(method="GET", path="/sign-in", access=Access.OPEN, handler=sign_in.page),
+    Route(method="POST", path="/sign-in", access=Access.OPEN, handler=sign_in.sign_in),
+    Route(method="GET", path="/sign-in/link/{token}", access=Access.OPEN, handler=sign_in.link_page),
+    Route(method="POST", path="/sign-in/link/{token}", access=Access.OPEN, handler=sign_in.use_link),
+    Route(method="POST", path="/sign-out", access=Access.VIEWER, handler=sign_in.sign_out),
+    Route(method="GET", path="/", access=Access.VIEWER, handler=feed.page),
+    Route(method="GET", path="/feed/events", access=Access.VIEWER, handler=feed.stream),
+    Route(method="POST", path=f"/posts/{_ID}/corrections", access=Access.AGENT, handler=feed.correct),
+    Route(method="GET", path="/cases", access=Access.VIEWER, handler=cases.page),
+    Route(method="GET", path=f"/cases/{_ID}", access=Access.VIEWER, handler=cases.case),
+    Route(method="GET", path=f"/cases/{_ID}/events", access=Access.VIEWER, handler=cases.stream),
+    Route(method="POST", path=f"/cases/{_ID}/claim", access=Access.AGENT, handler=cases.claim),
+    Route(method="POST", path=f"/cases/{_ID}/release", access=Access.AGENT, handler=cases.release),
+    Route(method="POST", path=f"/cases/{_ID}/notes", access=Access.AGENT, handler=cases.note),
+    Route(method="POST", path=f"/cases/{_ID}/replies", access=Access.AGENT, handler=cases.reply),
+    Route(method="POST", path=f"/cases/{_ID}/resolve", access=Access.AGENT, handler=cases.resolve),
+    Route(method="POST", path=f"/cases/{_ID}/reopen", access=Access.AGENT, handler=cases.reopen),
+    Route(method="POST", path=f"/replies/{_ID}", access=Access.AGENT, handler=cases.edit),
+    Route(method="POST", path=f"/replies/{_ID}/settle", access=Access.AGENT, handler=cases.settle),
+    Route(method="POST", path="/length", access=Access.AGENT, handler=cases.length),
+    Route(method="GET", path="/sources", access=Access.VIEWER, handler=library.sources),
+    Route(method="GET", path="/articles", access=Access.VIEWER, handler=library.articles),
+    Route(method="GET", path=f"/articles/{_ID}", access=Access.VIEWER, handler=library.article),
+)
+
+MACHINES = (
+    Route(method="GET", path="/static/{name}", access=Access.OPEN, handler=machines.asset),
+    Route(method="GET", path="/livez", access=Access.OPEN, handler=machines.livez),
+    Route(method="GET", path="/readyz", access=Access.OPEN, handler=machines.readyz),
+    Route(method="GET", path="/metrics", access=Access.OPEN, handler=machines.metrics),
+    Route(method="POST", path="/hooks/{source}", access=Access.SIGNED, handler=machines.hook),
+)
+
+API = (
+    Route(
+        method="GET",
+        path="/api/v1/posts",
+        access=Access.VIEWER,
+        handler=api.posts,
+        doc=Doc(summary="Posts, newest first", answer=PostView, paged=True, query=feed.FILTERS),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/posts/{_ID}",
+        access=Access.VIEWER,
+        handler=api.post,
+        doc=Doc(summary="One post", answer=PostView),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/posts/{_ID}/corrections",
+        access=Access.AGENT,
+        handler=api.correct,
+        doc=Doc(summary="Correct a label", answer=PostView, body=api.CorrectionBody),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/cases",
+        access=Access.VIEWER,
+        handler=api.all_cases,
+        doc=Doc(summary="Cases, first due first", answer=CaseView, paged=True, query=api.CASE_FILTERS),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/cases/{_ID}",
+        access=Access.VIEWER,
+        handler=api.case,
+        doc=Doc(summary="One case with its full context", answer=CaseFile),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/cases/{_ID}/claim",
+        access=Access.AGENT,
+        handler=api.claim,
+        doc=Doc(summary="Claim a case", answer=CaseView, body=api.ClaimBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/cases/{_ID}/release",
+        access=Access.AGENT,
+        handler=api.release,
+        doc=Doc(summary="Give a case back to its queue", answer=CaseView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/cases/{_ID}/resolve",
+        access=Access.AGENT,
+        handler=api.resolve,
+        doc=Doc(summary="Resolve a case", answer=CaseView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/cases/{_ID}/reopen",
+        access=Access.AGENT,
+        handler=api.reopen,
+        doc=Doc(summary="Reopen a resolved case", answer=CaseView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/cases/{_ID}/notes",
+        access=Access.AGENT,
+        handler=api.note,
+        doc=Doc(summary="Add a note", answer=NoteView, body=api.NoteBody, status=201),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/cases/{_ID}/replies",
+        access=Access.AGENT,
+        handler=api.reply,
+        doc=Doc(summary="Write a reply, as a draft or to be sent", answer=ReplyView, body=api.ReplyBody, status=201),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/replies",
+        access=Access.VIEWER,
+        handler=api.replies,
+        doc=Doc(summary="Replies, newest first", answer=ReplyView, paged=True, query=api.REPLY_FILTERS),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/replies/{_ID}",
+        access=Access.VIEWER,
+        handler=api.one_reply,
+        doc=Doc(summary="One reply", answer=ReplyView),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/replies/{_ID}/approve",
+        access=Access.AGENT,
+        handler=api.approve,
+        doc=Doc(summary="Approve a draft; twice is once", answer=ReplyView, body=api.ApprovalBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/replies/{_ID}/edit",
+        access=Access.AGENT,
+        handler=api.edit,
+        doc=Doc(summary="Change the words of a draft", answer=ReplyView, body=api.TextBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/replies/{_ID}/discard",
+        access=Access.AGENT,
+        handler=api.discard,
+        doc=Doc(summary="Throw a draft away", answer=ReplyView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/replies/{_ID}/settle",
+        access=Access.AGENT,
+        handler=api.settle,
+        doc=Doc(summary="Say whether a reply in question was said", answer=ReplyView, body=api.SettleBody),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/articles",
+        access=Access.VIEWER,
+        handler=api.articles,
+        doc=Doc(summary="Articles", answer=ArticleView, paged=True, query=api.ARTICLE_FILTERS),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/articles/{_ID}",
+        access=Access.VIEWER,
+        handler=api.article,
+        doc=Doc(summary="One article", answer=ArticleView),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sources",
+        access=Access.VIEWER,
+        handler=api.sources,
+        doc=Doc(summary="Health of all sources", answer=SourceView, paged=True),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sources/{name}",
+        access=Access.VIEWER,
+        handler=api.source,
+        doc=Doc(summary="Health of one source", answer=SourceView),
+    ),
+    Route(method="GET", path="/api/openapi.json", access=Access.VIEWER, handler=openapi.page),
+)
+
+ROUTES = (*PAGES, *MACHINES, *API)

@@ -1,0 +1,117 @@
+"""The situation of a case as it was stored when it opened, read with tolerance: what is missing or odd is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One post of the thread."""
+
+    author: str
+    handle: str
+    text: str
+    at: datetime | None
+    url: str | None
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """One earlier contact with this customer."""
+
+    kind: str
+    at: datetime | None
+    text: str
+    intent: str
+    sentiment: str
+    outcome: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An article that may answer."""
+
+    title: str
+    slug: str
+    locale: str
+    confidence: float | None
+    wording: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """thread: root first. history: oldest first. answers: best first. text: the post as it was then."""
+
+    text: str | None
+    thread: Sequence[Said]
+    history: Sequence[Contact]
+    answers: Sequence[Answer]
+
+
+def story(context: Mapping[str, Any]) -> Story:
+    """Return what *context* holds."""
+    post = context.get("post")
+    return Story(
+        text=_text(post, "text") or None if isinstance(post, Mapping) else None,
+        thread=[
+            Said(
+                author=_text(each, "author"),
+                handle=_text(each, "handle"),
+                text=_text(each, "text"),
+                at=_time(each),
+                url=_text(each, "url") or None,
+                is_own=each.get("is_own") is True,
+            )
+            for each in _items(context, "thread")
+        ],
+        history=[
+            Contact(
+                kind=_text(each, "kind"),
+                at=_time(each),
+                text=_text(each, "text"),
+                intent=_text(each, "intent"),
+                sentiment=_text(each, "sentiment"),
+                outcome=_text(each, "outcome"),
+                url=_text(each, "url") or None,
+            )
+            for each in _items(context, "history")
+        ],
+        answers=[
+            Answer(
+                title=_text(each, "title") or _text(each, "slug"),
+                slug=_text(each, "slug"),
+                locale=_text(each, "locale"),
+                confidence=_share(each.get("confidence")),
+                wording=_text(each, "wording"),
+            )
+            for each in _items(context, "answers")
+        ],
+    )
+
+
+def _items(context: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    items = context.get(name)
+    return (each for each in (items if isinstance(items, list) else ()) if isinstance(each, Mapping))
+
+
+def _text(each: Mapping[str, Any], name: str) -> str:
+    value = each.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _share(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
+
+
+def _time(each: Mapping[str, Any]) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(_text(each, "at"))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

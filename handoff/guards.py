@@ -1,0 +1,195 @@
+"""Reasons not to speak. Each guard looks at one thing and returns a sentence a social team understands, or None.
+
+``SILENCES`` forbid a prepared answer altogether: a draft too, because a person should write, or nobody. ``CAUTIONS``
+forbid only that the bot speaks alone. All of them together stand before every word the bot says by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from connectors.post import PostKind
+from connectors.protocol import SendClass
+from handoff import reading
+from handoff.policy import Policy
+from handoff.sensitive import IN_WORDS
+from handoff.situation import Situation
+
+Guard: TypeAlias = Callable[[Situation, Policy], str | None]
+
+
+def own_post(situation: Situation, policy: Policy) -> str | None:
+    """We do not talk to ourselves."""
+    return "our own account wrote it" if situation.post.is_own else None
+
+
+def repost(situation: Situation, policy: Policy) -> str | None:
+    """Who passes a post on asks nothing; the original is judged by itself."""
+    return "it only passes on another post" if situation.post.kind is PostKind.REPOST else None
+
+
+def bot_author(situation: Situation, policy: Policy) -> str | None:
+    """Two bots that answer each other never stop."""
+    return "its author is a bot" if situation.post.author.is_bot else None
+
+
+def not_addressed(situation: Situation, policy: Policy) -> str | None:
+    """Who does not speak to us did not ask us; networks forbid automated replies there (X automation rules)."""
+    return None if reading.speaks_to_us(situation) else "it does not speak to us; it was found by search"
+
+
+def answered(situation: Situation, policy: Policy) -> str | None:
+    """One reply to one post."""
+    return "we have already replied to it" if situation.already_answered else None
+
+
+def case_open(situation: Situation, policy: Policy) -> str | None:
+    """A second voice beside the person who works on the matter confuses both."""
+    return None if situation.open_case is None else "people already work on this conversation"
+
+
+def network_refuses(situation: Situation, policy: Policy) -> str | None:
+    """The network's own rules go before ours."""
+    return None if situation.may_reply is None else f"the network allows no reply here: {situation.may_reply.reason}"
+
+
+def listen_only(situation: Situation, policy: Policy) -> str | None:
+    """Where we cannot speak, a prepared answer helps nobody."""
+    return "we can only listen on this channel" if situation.capabilities.send_class is SendClass.LISTEN_ONLY else None
+
+
+def untriaged(situation: Situation, policy: Policy) -> str | None:
+    """What no model judged may be anything."""
+    return "untriaged: no model could judge this post" if situation.triage is None else None
+
+
+def people_only(situation: Situation, policy: Policy) -> str | None:
+    """Some intents are for people."""
+    intent = reading.intent(situation)
+    return f"{intent} always goes to people" if intent in policy.settings.people_only else None
+
+
+def sensitive(situation: Situation, policy: Policy) -> str | None:
+    """Some subjects are for people, whatever the intent."""
+    found = reading.topics(situation, policy)
+    return IN_WORDS[found[0]] if found else None
+
+
+def abusive(situation: Situation, policy: Policy) -> str | None:
+    """A friendly ready-made answer to abuse reads as mockery."""
+    toxic = situation.triage is not None and situation.triage.toxicity.label == "toxic"
+    return "it is abusive; a person chooses whether and how to answer" if toxic else None
+
+
+def spam(situation: Situation, policy: Policy) -> str | None:
+    """An answer lends spam our name."""
+    return "it may be spam" if reading.spam(situation) > 0 else None
+
+
+def no_answer(situation: Situation, policy: Policy) -> str | None:
+    """Nothing is said that was not approved."""
+    return "no article answers it" if reading.best(situation) is None else None
+
+
+def unlikely_answer(situation: Situation, policy: Policy) -> str | None:
+    """A wrong draft costs more reading than writing."""
+    answer = reading.best(situation)
+    if answer is None or answer.confidence >= policy.settings.draft_answer_confidence:
+        return None
+    return f"no article is likely to answer it (best {answer.confidence:.2f})"
+
+
+def too_long(situation: Situation, policy: Policy) -> str | None:
+    """The network would refuse it, or cut it."""
+    answer = reading.best(situation)
+    return None if answer is None or answer.fits else f"the answer {answer.slug} is too long for this network"
+
+
+def urgent(situation: Situation, policy: Policy) -> str | None:
+    """Who needs help now needs a person; also where the model is not sure."""
+    if reading.is_urgent(situation, policy):
+        return "it is urgent"
+    high = situation.triage is not None and situation.triage.urgency.label == "high"
+    return "it may be urgent" if high else None
+
+
+def private(situation: Situation, policy: Policy) -> str | None:
+    """Public wording is not written for private conversations."""
+    return "it is a private message" if situation.post.is_private else None
+
+
+def stale(situation: Situation, policy: Policy) -> str | None:
+    """A late automatic answer tells the world that nobody was there; by now a person may have helped."""
+    age = situation.now - (situation.post.edited_at or situation.post.created_at)
+    return f"it is older than {policy.settings.stale_after_hours:g} hours" if age > policy.stale_after else None
+
+
+def budget_spent(situation: Situation, policy: Policy) -> str | None:
+    """Whoever writes again after two automatic answers was not helped by them, or is a bot."""
+    limit = policy.settings.auto_replies_per_day
+    if situation.auto_replies_24h < limit:
+        return None
+    return f"the bot has answered this author {situation.auto_replies_24h} times in 24 hours; {limit} are allowed"
+
+
+def unsure_intent(situation: Situation, policy: Policy) -> str | None:
+    """Which mode applies hangs on the intent."""
+    if situation.triage is None:
+        return None
+    sure, wanted = situation.triage.intent.confidence, policy.settings.auto_triage_confidence
+    return None if sure >= wanted else f"the intent is not sure enough ({sure:.2f}; {wanted:.2f} is needed)"
+
+
+def unsure_answer(situation: Situation, policy: Policy) -> str | None:
+    """A wrong public answer costs more than a late one."""
+    answer, wanted = reading.best(situation), policy.settings.auto_answer_confidence
+    if answer is None or answer.confidence >= wanted:
+        return None
+    return f"the answer is not sure enough ({answer.confidence:.2f}; {wanted:.2f} is needed)"
+
+
+def other_language(situation: Situation, policy: Policy) -> str | None:
+    """Nobody expects to be answered in public in a language they did not use."""
+    answer = reading.best(situation)
+    if answer is None or situation.triage is None or policy.settings.answer_in_other_language:
+        return None
+    asked, given = situation.triage.language.label, answer.locale.partition("-")[0]
+    if asked == "und":
+        return "nobody can tell which language it is written in"
+    return None if asked == given else f"it is written in {asked}, the answer in {given}"
+
+
+SILENCES: Sequence[Guard] = (
+    own_post,
+    repost,
+    bot_author,
+    not_addressed,
+    answered,
+    case_open,
+    network_refuses,
+    listen_only,
+    untriaged,
+    people_only,
+    sensitive,
+    abusive,
+    spam,
+    no_answer,
+    unlikely_answer,
+    too_long,
+)
+CAUTIONS: Sequence[Guard] = (
+    urgent,
+    private,
+    stale,
+    budget_spent,
+    unsure_intent,
+    unsure_answer,
+    other_language,
+)
+GUARDS: Sequence[Guard] = (*SILENCES, *CAUTIONS)
+
+
+def objections(guards: Sequence[Guard], situation: Situation, policy: Policy) -> list[str]:
+    """Return what *guards* have against speaking, in their order."""
+    return [reason for guard in guards if (reason := guard(situation, policy)) is not None]

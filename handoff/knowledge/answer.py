@@ -1,0 +1,149 @@
+"""The exact public words an article has for a channel. Nothing of a post, a handle or a name ever enters them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from connectors.length import LengthRule
+from handoff.knowledge.article import DEFAULT_WORDING, Article
+from handoff.knowledge.search import Entry, Hit, Index, Query
+from handoff.situation import Candidate
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """How we speak on one channel.
+
+    length: None without a limit. markdown: the network shows it; elsewhere it is taken off.
+    """
+
+    channel: str
+    length: LengthRule | None = None
+    markdown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What would be said. text: "" when the article has nothing short enough to say."""
+
+    text: str
+    fits: bool
+
+
+def word(article: Article, voice: Voice, *, signature: str = "") -> Wording:
+    """Return what *article* says on a channel: its own wording, else the default one, else the body's first paragraph.
+
+    signature: added after a space, such as "^Harken bot". A channel's own wording is said as
+    written; the others lose their Markdown where the network does not show it.
+    """
+    if (own := article.wordings.get(voice.channel)) is not None:
+        text = own
+    else:
+        text = article.wordings.get(DEFAULT_WORDING) or first_paragraph(article.body)
+        if not voice.markdown:
+            text = plain(text)
+    if text and signature:
+        text = f"{text} {signature}"
+    return Wording(text=text, fits=bool(text) and (voice.length is None or voice.length.overrun(text) == 0))
+
+
+def first_paragraph(body: str) -> str:
+    """Return the first paragraph of Markdown, as written; "" when there is none. Headings are no paragraphs."""
+    lines = body.splitlines()
+    for token in _MARKDOWN.parse(body):
+        if token.type == "paragraph_open" and token.level == 0 and token.map is not None:
+            return "\n".join(lines[token.map[0] : token.map[1]]).strip()
+    return ""
+
+
+def plain(text: str) -> str:
+    """Return Markdown as plain text: a link becomes "words (address)", a list keeps dashes, paragraphs stay apart."""
+    blocks: list[str] = []
+    marker = ""
+    numbers: list[int | None] = []
+    for token in _MARKDOWN.parse(text):
+        match token.type:
+            case "bullet_list_open":
+                numbers.append(None)
+            case "ordered_list_open":
+                numbers.append(int(token.attrs.get("start", 1)))
+            case "bullet_list_close" | "ordered_list_close":
+                numbers.pop()
+            case "list_item_open":
+                number = numbers[-1]
+                marker = "- " if number is None else f"{number}. "
+                numbers[-1] = None if number is None else number + 1
+            case "inline":
+                blocks.append(marker + _inline(token.children or []))
+                marker = ""
+            case "fence" | "code_block":
+                blocks.append(marker + token.content.rstrip("\n"))
+                marker = ""
+    return _joined(blocks)
+
+
+def _joined(blocks: Sequence[str]) -> str:
+    # Items of a list stay together, paragraphs apart.
+    text = ""
+    for block in blocks:
+        is_item = block.startswith("- ") or block.partition(". ")[0].isdigit()
+        text += ("\n" if is_item else "\n\n") + block if text else block
+    return text
+
+
+def _inline(tokens: Sequence[Token]) -> str:
+    parts: list[str] = []
+    links: list[tuple[str, int]] = []
+    for token in tokens:
+        match token.type:
+            case "softbreak":
+                parts.append(" ")
+            case "hardbreak":
+                parts.append("\n")
+            case "link_open":
+                links.append((str(token.attrs.get("href", "")), len(parts)))
+            case "link_close":
+                address, start = links.pop()
+                if "".join(parts[start:]).strip() != address:
+                    parts.append(f" ({address})")
+            case _:
+                parts.append(token.content)
+    return "".join(parts)
+
+
+class Answers:
+    """Finds and words answers; a wording is made once for each article and voice."""
+
+    def __init__(self, index: Index, *, signature: str = "") -> None:
+        self.index = index
+        self.signature = signature
+        self._wordings: dict[tuple[int, Voice], Wording] = {}
+
+    def candidates(self, queries: Sequence[Query], voices: Sequence[Voice], *, limit: int = 3) -> list[list[Candidate]]:
+        """Return for each of *queries*, said in the voice of the same place, up to *limit* candidates, best first."""
+        found = self.index.search(queries, limit=limit)
+        return [[self._candidate(hit, voice) for hit in hits] for hits, voice in zip(found, voices, strict=True)]
+
+    def _candidate(self, hit: Hit, voice: Voice) -> Candidate:
+        wording = self._word(hit.entry, voice)
+        return Candidate(
+            article_id=hit.entry.id,
+            slug=hit.entry.article.slug,
+            locale=hit.entry.article.locale,
+            title=hit.entry.article.title,
+            wording=wording.text,
+            confidence=hit.confidence,
+            fits=wording.fits,
+        )
+
+    def _word(self, entry: Entry, voice: Voice) -> Wording:
+        key = (entry.id, voice)
+        if key not in self._wordings:
+            self._wordings[key] = word(entry.article, voice, signature=self.signature)
+        return self._wordings[key]

@@ -1,0 +1,211 @@
+"""What the brand allows: the ``[handoff]`` table, checked, and the questions ``decide`` asks it. docs/decisions.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from classifiers.triage import INTENTS
+from handoff.sensitive import Lexicon, Topic
+
+UNTRIAGED = "untriaged"
+"""Stands for the intent of a post that no model could judge, wherever an intent names something."""
+
+
+class Mode(StrEnum):
+    """How far the bot goes, from silent to speaking alone."""
+
+    OFF = "off"  # nothing said, nothing drafted; what is urgent still reaches people
+    DRAFT = "draft"  # an answer is prepared, a person sends it
+    AUTO = "auto"  # the bot speaks alone where nothing speaks against it
+
+
+_CAUTION = {Mode.OFF: 0, Mode.DRAFT: 1, Mode.AUTO: 2}
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Hours = Annotated[float, Field(gt=0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SourcePolicy(_Table):
+    """``[handoff.sources.NAME]``: modes of one source."""
+
+    mode: Mode | None = None
+    intents: dict[str, Mode] = Field(default_factory=dict)
+
+    @field_validator("intents")
+    @classmethod
+    def _known_intents(cls, value: dict[str, Mode]) -> dict[str, Mode]:
+        _check(value)
+        return value
+
+
+class DueHours(_Table):
+    """``[handoff.due_hours]``: hours until the first answer, by priority.
+
+    Ours to choose, not the networks': people who write in public look for an answer the same day, and within the hour
+    when something burns. Each step is about four times the one before, so that a queue sorted by due time is also
+    sorted by priority for posts of the same hour.
+    """
+
+    p1: Hours = 0.5
+    p2: Hours = 2.0
+    p3: Hours = 8.0
+    p4: Hours = 24.0
+
+
+class PolicySettings(_Table):
+    """The ``[handoff]`` table of config.toml. Unknown keys are refused by name."""
+
+    mode: Mode = Field(
+        Mode.DRAFT,
+        description="everywhere not named below; draft: a brand reads what its bot would say before it says it",
+    )
+    intents: dict[str, Mode] = Field(default_factory=dict, description="mode of an intent on every source")
+    sources: dict[str, SourcePolicy] = Field(default_factory=dict, description="modes of a source")
+
+    auto_triage_confidence: Share = Field(
+        0.7, description="speak alone only when the intent is this sure; real posts are misread one time in three"
+    )
+    auto_answer_confidence: Share = Field(
+        0.9,
+        description="speak alone only when the answer is this sure: right 95 to 99 times in 100 (docs/knowledge.md)",
+    )
+    draft_answer_confidence: Share = Field(
+        0.35, description="show a draft from here on: right 60 to 90 times in 100, worth a person's glance"
+    )
+    ignore_confidence: Share = Field(
+        0.5, description="leave alone what more likely than not has nothing to act on; below, people look"
+    )
+    urgent_confidence: Share = Field(
+        0.5, description="call a post urgent when that is likelier than not, so that priority 1 stays rare"
+    )
+
+    stale_after_hours: Hours = Field(
+        6.0,
+        description="speak alone only to younger posts; less than a first visit reads back, so old posts go to people",
+    )
+    auto_replies_per_day: int = Field(
+        2, ge=0, description="to one author in one conversation in 24 hours; a bot that answers a bot stops here"
+    )
+    answer_in_other_language: bool = Field(
+        False, description="speak alone in another language than the customer's; drafts may always"
+    )
+
+    ignore: tuple[str, ...] = Field(
+        ("spam", "not_actionable", "praise"),
+        description="intents nobody acts on; take praise out to have thanks drafted or answered",
+    )
+    people_only: tuple[str, ...] = Field(
+        ("security_fraud", "human_agent", "complaint"),
+        description="always go to people: a wrong word on fraud costs money, who asks for a person gets one, anger is "
+        "fed by a ready-made answer; account_access is not among them: its answers are public how-to pages",
+    )
+    sensitive_topics: tuple[Literal["danger", "safety", "health", "minors", "legal", "press"], ...] = Field(
+        ("danger", "safety", "health", "minors", "legal", "press"),
+        description="subjects recognised by words that always go to people; a clinic may take health out",
+    )
+    sensitive_words: tuple[str, ...] = Field(
+        (), description="the brand's own words that always go to people; a star stands for any ending"
+    )
+
+    queue: str = Field("support", min_length=1, description="whose queue; one is right for a small team")
+    queues: dict[str, str] = Field(
+        default_factory=dict, description="queue of an intent, of a sensitive topic (goes first) or of untriaged"
+    )
+    due_hours: DueHours = DueHours()
+    large_audience: int = Field(
+        10_000, ge=1, description="followers from which on a post goes one priority up: its answer has many readers"
+    )
+    repeat_contacts: int = Field(
+        3, ge=1, description="posts of a customer within 7 days from which on it goes one up: we did not help before"
+    )
+
+    signature: str = Field(
+        "", max_length=60, description="said after every prepared answer, such as ^bot; where the law wants disclosure"
+    )
+    languages: tuple[str, ...] = Field(
+        ("en",), min_length=1, description="languages the encoder reads; in others answers are found by words alone"
+    )
+
+    @field_validator("intents")
+    @classmethod
+    def _known_modes(cls, value: dict[str, Mode]) -> dict[str, Mode]:
+        _check(value)
+        return value
+
+    @field_validator("ignore", "people_only")
+    @classmethod
+    def _known_intents(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _check(value)
+        return value
+
+    @field_validator("queues")
+    @classmethod
+    def _known_queues(cls, value: dict[str, str]) -> dict[str, str]:
+        allowed = (*INTENTS, UNTRIAGED, *(topic.value for topic in Topic))
+        for name, queue in value.items():
+            if name not in allowed:
+                raise ValueError(f"{name!r} is no intent and no topic; there are: {', '.join(allowed)}")
+            if not queue:
+                raise ValueError(f"the queue of {name!r} has no name")
+        return value
+
+    @field_validator("sensitive_words")
+    @classmethod
+    def _some_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            if not word.replace("*", "").strip():
+                raise ValueError(f"{word!r} would match everything; write a word")
+        return value
+
+    def policy(self) -> Policy:
+        """Return the policy that these settings describe."""
+        topics = [Topic(name) for name in self.sensitive_topics]
+        return Policy(self, Lexicon(own=self.sensitive_words, topics=topics))
+
+
+def _check(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in INTENTS:
+            raise ValueError(f"{name!r} is no intent; there are: {', '.join(INTENTS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings that can be asked."""
+
+    settings: PolicySettings
+    lexicon: Lexicon
+
+    def mode(self, source: str, intent: str) -> Mode:
+        """Return how far the bot goes for *intent* on *source*.
+
+        A mode for both is taken; else the more cautious of the source's and the intent's; else the general one.
+        """
+        here = self.settings.sources.get(source, SourcePolicy())
+        if intent in here.intents:
+            return here.intents[intent]
+        named = [mode for mode in (here.mode, self.settings.intents.get(intent)) if mode is not None]
+        return min(named, key=_CAUTION.__getitem__, default=self.settings.mode)
+
+    def topics(self, text: str) -> tuple[Topic, ...]:
+        """Return the sensitive topics whose words stand in *text*, the gravest first."""
+        return self.lexicon.topics(text)
+
+    @property
+    def stale_after(self) -> timedelta:
+        return timedelta(hours=self.settings.stale_after_hours)
+
+    def target(self, priority: int) -> timedelta:
+        """Return how soon the first answer to a post of *priority* (1 to 4) is due."""
+        due = self.settings.due_hours
+        return timedelta(hours=(due.p1, due.p2, due.p3, due.p4)[priority - 1])

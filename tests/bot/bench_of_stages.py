@@ -1,0 +1,117 @@
+"""The stages on a real store with a clock that tests turn: what happens to a post between the model and the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from bot.stages.deliver import DeliverWork
+from bot.stages.hand_off import HandOffWork
+from bot.store import jobs, posts, triages
+from bot.store.engine import Store
+from bot.store.situations import Known
+from bot.store.tables import CaseRow, PostRow, ReplyRow, Stage
+from bot.stream.table import TableStream
+from classifiers.triage import Triage
+from connectors.post import Post
+from connectors.protocol import Capabilities, Page
+from handoff.policy import PolicySettings
+from handoff.situation import Candidate
+from tests.bot.factories import NOON, make_triage
+from tests.bot.speaker import Speaker
+
+
+@dataclass
+class Bench:
+    """Posts go in by ``hear``, the stages run by ``decide`` and ``deliver``, time passes by ``wait``."""
+
+    store: Store
+    speaker: Speaker = field(default_factory=Speaker)
+    mode: str = "auto"
+    confidence: float = 0.95
+    now: datetime = NOON
+    desks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.stream = TableStream(self.store, clock=lambda: self.now, holder="bench")
+        policy = PolicySettings.model_validate({"mode": self.mode}).policy()
+        self.hand_off = HandOffWork(
+            store=self.store,
+            stream=self.stream,
+            connectors={"x": self.speaker},
+            policy=policy,
+            answers=self._answers,
+            desks_for=lambda queue: self.desks,
+            clock=lambda: self.now,
+        )
+        self.deliver_work = DeliverWork(
+            store=self.store,
+            stream=self.stream,
+            connectors={"x": self.speaker},
+            policy=policy,
+            desks_for=lambda queue: self.desks,
+            clock=lambda: self.now,
+        )
+
+    def wait(self, **span: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**span)
+
+    def hear(self, *heard: Post, triage: Triage | None = None, judged: bool = True) -> list[int]:
+        """Take posts in and judge them."""
+        page = Page(posts=heard, cursor="c")
+        done = self.store.write_now(posts.ingest, page, source="x", stream="mentions", now=self.now, cursor="c")
+        taken = self.store.write_now(jobs.claim, Stage.TRIAGE, holder="bench", now=self.now, limit=100)
+        result = {job.key: (triage or make_triage(posts.read_errand(job.key)[0])) if judged else None for job in taken}
+        self.store.write_now(triages.save, result, job_ids=[job.id for job in taken], now=self.now)
+        return list(done.new)
+
+    async def decide(self) -> None:
+        """Run hand-off on what is due."""
+        taken = self.store.write_now(jobs.claim, Stage.HAND_OFF, holder="bench", now=self.now, limit=100)
+        await self.hand_off.run(taken)
+
+    async def deliver(self) -> int:
+        """Run delivery on what is due; return how many errands there were."""
+        taken = self.store.write_now(jobs.claim, Stage.DELIVER, holder="bench", now=self.now, limit=100)
+        await self.deliver_work.run(taken)
+        return len(taken)
+
+    def replies(self) -> list[ReplyRow]:
+        """All replies, oldest first."""
+        return self.store.read_now(lambda session: list(session.exec(select(ReplyRow).order_by(col(ReplyRow.id)))))
+
+    def cases(self) -> list[CaseRow]:
+        """All cases, oldest first."""
+        return self.store.read_now(lambda session: list(session.exec(select(CaseRow).order_by(col(CaseRow.id)))))
+
+    def outcomes(self) -> list[str]:
+        """Where each post's way ended, oldest first."""
+
+        def ends(session: Session) -> list[str]:
+            return list(session.exec(select(PostRow.outcome).order_by(col(PostRow.id))))
+
+        return self.store.read_now(ends)
+
+    def _answers(self, known: Sequence[Known], capabilities: Sequence[Capabilities]) -> list[list[Candidate]]:
+        wording = "Your parcel is on its way: https://brand.example/parcels"
+        answer = Candidate(
+            article_id=self._article(),
+            slug="parcel",
+            locale="en",
+            title="Parcel",
+            wording=wording,
+            confidence=self.confidence,
+        )
+        return [[answer] for _ in known]
+
+    def _article(self) -> int:
+        from bot.store import articles
+        from handoff.knowledge.article import parse
+
+        text = "---\ntitle: Parcel\nowner: team\n---\nYour parcel is on its way."
+        self.store.write_now(articles.put_all, [parse(text, name="parcel.md")], now=self.now)
+        return self.store.read_now(articles.entries)[0].id

@@ -1,0 +1,83 @@
+"""A network in memory that does to a reply what a script says: for tests whose subject is the bot, not a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from connectors.errors import ConnectorError
+from connectors.length import LengthRule, Unit
+from connectors.post import Author, Post, Refusal, Reply, Sent
+from connectors.protocol import Capabilities, Cursor, Page, SendClass
+
+
+@dataclass
+class Speaker:
+    """Says replies into ``ledger``. script: for each send in turn, an error to raise before or after taking it."""
+
+    send_class: SendClass = SendClass.READ_BACK
+    settle_after: timedelta = timedelta(minutes=2)
+    keyed_for: timedelta | None = None
+    name: str = "x"
+    channel: str = "x"
+    ledger: list[Reply] = field(default_factory=list)
+    before: list[ConnectorError | None] = field(default_factory=list)
+    after: list[ConnectorError | None] = field(default_factory=list)
+    finds: bool = True
+    refusal: Refusal | None = None
+    threads: dict[str, list[Post]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.capabilities = Capabilities(
+            send_class=self.send_class,
+            length=LengthRule(unit=Unit.CHARACTERS, limit=280),
+            thread=True,
+            deletions=True,
+            keyed_for=self.keyed_for,
+            settle_after=self.settle_after,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def streams(self) -> Sequence[str]:
+        return ("mentions",)
+
+    async def identity(self) -> Author:
+        return Author(channel=self.channel, id="us", handle="us")
+
+    async def fetch(self, stream: str, cursor: Cursor | None) -> Page:
+        return Page(posts=(), cursor=cursor or "0")
+
+    async def thread(self, post: Post) -> Sequence[Post]:
+        return self.threads.get(post.id, [])
+
+    async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
+        return {}
+
+    async def send(self, reply: Reply) -> Sent:
+        if self.before and (error := self.before.pop(0)) is not None:
+            raise error
+        if self.send_class is not SendClass.KEYED or all(said.key != reply.key for said in self.ledger):
+            self.ledger.append(reply)
+        if self.after and (error := self.after.pop(0)) is not None:
+            raise error
+        return Sent(id=f"r{len(self.ledger)}")
+
+    async def find(self, reply: Reply) -> Sent | None:
+        said = any(each.key == reply.key for each in self.ledger)
+        return Sent(id="found") if said and self.finds else None
+
+    def may_reply(self, post: Post) -> Refusal | None:
+        return self.refusal
+
+    def overrun(self, post: Post, text: str) -> int:
+        return self.capabilities.length.overrun(text) if self.capabilities.length else 0

@@ -1,0 +1,210 @@
+"""A reply is said at most once; an unknown outcome is looked up; what cannot be known goes to a person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.store import posts, replies
+from bot.store.engine import Store
+from bot.store.tables import Outcome, ReplyState
+from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
+from connectors.post import Refusal
+from connectors.protocol import Page, SendClass
+from tests.bot.bench_of_stages import Bench
+from tests.bot.factories import make_post
+from tests.bot.speaker import Speaker
+
+
+async def test_a_sure_answer_is_said_once_and_the_post_is_answered(store: Store) -> None:
+    bench = Bench(store)
+    bench.hear(make_post(1))
+    await bench.decide()
+    assert bench.outcomes() == [Outcome.OPEN], "answered only once the network has it"
+    await bench.deliver()
+    assert await bench.deliver() == 0
+    assert [reply.state for reply in bench.replies()] == [ReplyState.SENT]
+    assert len(bench.speaker.ledger) == 1
+    assert bench.outcomes() == [Outcome.ANSWERED]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_an_ambiguous_send_is_looked_up_before_anything_is_said_again(store: Store, *, taken: bool) -> None:
+    error = AmbiguousWrite("no answer")
+    bench = Bench(store, Speaker(after=[error]) if taken else Speaker(before=[error]))
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.UNKNOWN]
+    for _ in range(12):
+        bench.wait(seconds=20)
+        await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.SENT]
+    assert len(bench.speaker.ledger) == 1
+
+
+async def test_nothing_is_said_again_while_reads_may_lag(store: Store) -> None:
+    bench = Bench(store, Speaker(after=[AmbiguousWrite("cut")], finds=False))
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    for _ in range(5):
+        bench.wait(seconds=20)
+        await bench.deliver()
+    assert len(bench.speaker.ledger) == 1, "less than settle_after has passed"
+    bench.speaker.finds = True
+    bench.wait(seconds=20)
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.SENT]
+    assert len(bench.speaker.ledger) == 1
+
+
+async def test_a_second_unknown_goes_to_a_person_with_a_case(store: Store) -> None:
+    cut = AmbiguousWrite("cut")
+    bench = Bench(store, Speaker(before=[cut, cut]))
+    bench.hear(make_post(1))
+    await bench.decide()
+    for _ in range(40):
+        await bench.deliver()
+        bench.wait(seconds=20)
+    (reply,) = bench.replies()
+    assert (reply.state, reply.attempts) == (ReplyState.PERSON, 2)
+    (case,) = bench.cases()
+    assert case.context["post"]["text"] == "where is my parcel 1?"
+    assert reply.case_id == case.id
+    assert bench.outcomes() == [Outcome.ESCALATED]
+
+
+async def test_a_blind_network_is_never_tried_twice(store: Store) -> None:
+    bench = Bench(store, Speaker(send_class=SendClass.BLIND, after=[AmbiguousWrite("cut")]))
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.PERSON]
+    assert len(bench.speaker.ledger) == 1
+
+
+async def test_a_keyed_network_is_simply_told_again(store: Store) -> None:
+    bench = Bench(store, Speaker(send_class=SendClass.KEYED, after=[AmbiguousWrite("cut")], finds=False))
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    bench.wait(seconds=30)
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.SENT]
+    assert len(bench.speaker.ledger) == 1
+
+
+async def test_a_key_that_the_network_has_forgotten_is_not_trusted(store: Store) -> None:
+    speaker = Speaker(
+        send_class=SendClass.KEYED_FOR_A_TIME,
+        keyed_for=timedelta(minutes=30),
+        after=[AmbiguousWrite("cut")],
+        finds=False,
+    )
+    bench = Bench(store, speaker)
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    bench.wait(minutes=31)
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.PERSON]
+    assert len(speaker.ledger) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RateLimited("slow", until=None), Unavailable("refused"), AuthFailed("token")],
+    ids=lambda e: type(e).__name__,
+)
+async def test_what_was_surely_not_taken_is_tried_again_later(store: Store, error: Exception) -> None:
+    bench = Bench(store, Speaker(before=[error]))  # type: ignore[list-item]
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.INTENDED]
+    assert await bench.deliver() == 0, "not before its time"
+    bench.wait(minutes=6)
+    await bench.deliver()
+    assert [(reply.state, reply.attempts) for reply in bench.replies()] == [(ReplyState.SENT, 1)]
+
+
+async def test_a_rate_limit_is_waited_for_to_the_second(store: Store) -> None:
+    bench = Bench(store, Speaker())
+    bench.speaker.before = [RateLimited("slow", until=bench.now + timedelta(minutes=10))]
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    bench.wait(minutes=9, seconds=59)
+    assert await bench.deliver() == 0
+    bench.wait(seconds=1)
+    assert await bench.deliver() == 1
+
+
+async def test_a_refused_reply_goes_to_people(store: Store) -> None:
+    bench = Bench(store, Speaker(before=[Rejected("not permitted")]), desks=("zendesk",))
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.REFUSED]
+    assert [case.reasons for case in bench.cases()] == [["our reply was refused: not permitted"]]
+
+
+async def test_the_networks_own_rule_is_asked_again_at_the_last_moment(store: Store) -> None:
+    bench = Bench(store)
+    bench.hear(make_post(1))
+    await bench.decide()
+    bench.speaker.refusal = Refusal(reason="the author did not mention us")
+    await bench.deliver()
+    assert bench.speaker.ledger == []
+    assert [reply.state for reply in bench.replies()] == [ReplyState.REFUSED]
+
+
+async def test_an_edit_between_decision_and_sending_stops_the_reply(store: Store) -> None:
+    bench = Bench(store)
+    bench.hear(make_post(1))
+    await bench.decide()
+    bench.hear(replace(make_post(1), text="never mind, it came"))
+    await bench.deliver()
+    assert bench.speaker.ledger == []
+    assert [reply.state for reply in bench.replies()] == [ReplyState.CANCELLED]
+    await bench.decide()
+    await bench.deliver()
+    assert [reply.target.text for reply in bench.speaker.ledger] == ["never mind, it came"]
+
+
+async def test_a_deletion_between_decision_and_sending_stops_the_reply(store: Store) -> None:
+    bench = Bench(store)
+    bench.hear(make_post(1))
+    await bench.decide()
+    gone = Page(posts=(), cursor="d", deleted=["1"])
+    store.write_now(posts.ingest, gone, source="x", stream="mentions", now=bench.now, cursor="d")
+    await bench.deliver()
+    assert bench.speaker.ledger == []
+    assert [reply.state for reply in bench.replies()] == [ReplyState.CANCELLED]
+
+
+async def test_a_reply_that_waited_too_long_is_stale(store: Store) -> None:
+    bench = Bench(store)
+    bench.hear(make_post(1))
+    await bench.decide()
+    bench.wait(hours=7)
+    await bench.deliver()
+    assert bench.speaker.ledger == []
+    assert [reply.reason for reply in bench.replies()] == ["it waited too long and is stale"]
+
+
+async def test_what_was_being_sent_when_the_daemon_died_is_looked_up(store: Store) -> None:
+    bench = Bench(store)
+    bench.hear(make_post(1))
+    await bench.decide()
+    store.write_now(replies.begin, bench.replies()[0].id or 0, now=bench.now)
+    assert store.write_now(replies.settle_start, now=bench.now) == 1
+    assert [reply.state for reply in bench.replies()] == [ReplyState.UNKNOWN]
+    for _ in range(12):
+        bench.wait(seconds=20)
+        await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == [ReplyState.SENT]
+    assert len(bench.speaker.ledger) == 1
