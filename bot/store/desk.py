@@ -207,7 +207,7 @@ def reopen(session: Session, case_id: int, *, user_id: int, now: datetime) -> Ca
 
 
 def _row(session: Session, case_id: int) -> CaseRow:
-    row = session.get(CaseRow, case_id)
+    row = session.get(CaseRow, case_id, with_for_update=True)
     if row is None:
         raise Missing("there is no such case")
     return row
