@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -64,8 +66,11 @@ class Store:
             _prepare_sqlite(self._writer, writes=True, checkpoints=checkpoints)
             _prepare_sqlite(self._reader, writes=False, checkpoints=False)
             writers = 1
+            # One connection serves whichever thread writes: two at once would share a transaction.
+            self._alone: AbstractContextManager[object] = threading.Lock()
         else:
             self.url = self.url.set(drivername="postgresql+psycopg")
+            self._alone = nullcontext()
             self._writer = self._reader = sa.create_engine(
                 self.url,
                 pool_size=readers + writers,
@@ -96,7 +101,7 @@ class Store:
 
     def write_now(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run *work* in a writing transaction on this thread; what it returns is committed and synced."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._alone, Session(self._writer, expire_on_commit=False) as session, session.begin():
             return work(session, *args, **kwargs)
 
     async def read(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -122,18 +122,6 @@ async def test_many_accounts_from_one_address_are_slowed_too(visit: Visit, clock
     assert tried[-1] == 429
 
 
-async def test_an_own_account_does_not_wipe_the_slate_of_an_address(visit: Visit, agent: people.User) -> None:
-    thief = await visit(None)
-    seen = []
-    for number in range(24):
-        seen.append(await attempt(thief, "Password1234", email=f"p{number}@example.org"))
-        if number % 4 == 3:
-            thief.http.cookie_jar.clear()
-            await attempt(thief, PASSWORD)
-            thief.http.cookie_jar.clear()
-    assert 429 in seen
-
-
 async def test_a_thousand_tries_at_once_are_a_thousand_tries(visit: Visit, agent: people.User) -> None:
     thief = await visit(None)
     answers = await asyncio.gather(*(attempt(thief, f"guess {number}") for number in range(100)))
@@ -163,7 +151,7 @@ async def test_too_many_hashes_at_once_are_turned_away_and_the_loop_goes_on() ->
     tasks = [asyncio.create_task(check.check("wrong", HASHED)) for _ in range(40)]
     turns = 0
     while not all(task.done() for task in tasks):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)
         turns += 1
     results = await asyncio.gather(*tasks, return_exceptions=True)
     check.close()

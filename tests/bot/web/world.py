@@ -66,13 +66,13 @@ def revision_of(title: str, text: str) -> str:
     return f"r{abs(hash((title, text)))}"
 
 
-def add_source(session: Session, name: str = "x-main", **more: Any) -> None:
+def add_source(session: Session, /, name: str = "x-main", **more: Any) -> None:
     session.add(
         SourceRow(**{"name": name, "kind": "x", "channel": "x", "status": "ok", "last_success_at": NOON, **more})
     )
 
 
-def add_author(session: Session, handle: str = "ana", **more: Any) -> int:
+def add_author(session: Session, /, handle: str = "ana", **more: Any) -> int:
     row = AuthorRow(
         **{"channel": "x", "external_id": f"u-{handle}", "handle": handle, "display_name": handle.title(), **more}
     )
@@ -83,6 +83,7 @@ def add_author(session: Session, handle: str = "ana", **more: Any) -> int:
 
 def add_post(
     session: Session,
+    /,
     number: int,
     *,
     author_id: int,
@@ -120,8 +121,8 @@ def add_post(
     return row.id or 0
 
 
-def add_triage(session: Session, post_id: int, *, confidence: float = 0.87, **labels: str) -> None:
-    heads = {
+def add_triage(session: Session, /, post_id: int, *, confidence: float = 0.87, **labels: str) -> None:
+    heads: dict[str, Any] = {
         "sentiment": "negative",
         "intent": "delivery_item",
         "urgency": "normal",
@@ -130,12 +131,12 @@ def add_triage(session: Session, post_id: int, *, confidence: float = 0.87, **la
         "language": "en",
         **labels,
     }
-    sure = {f"{head}_confidence": confidence for head in heads}
+    sure: dict[str, Any] = {f"{head}_confidence": confidence for head in heads}
     session.add(TriageRow(post_id=post_id, revision="r", model="test@1", judged_at=NOON, **heads, **sure))
     session.flush()
 
 
-def add_case(session: Session, post_id: int, **more: Any) -> int:
+def add_case(session: Session, /, post_id: int, **more: Any) -> int:
     post = session.get_one(PostRow, post_id)
     row = CaseRow(
         **{
@@ -201,7 +202,7 @@ def context(post: PostRow) -> dict[str, Any]:
     }
 
 
-def add_draft(session: Session, post_id: int, case_id: int | None, **more: Any) -> int:
+def add_draft(session: Session, /, post_id: int, case_id: int | None, **more: Any) -> int:
     post = session.get_one(PostRow, post_id)
     row = ReplyRow(
         **{
@@ -225,7 +226,7 @@ def add_draft(session: Session, post_id: int, case_id: int | None, **more: Any) 
     return row.id or 0
 
 
-def add_article(session: Session, slug: str = "late-parcel", **more: Any) -> int:
+def add_article(session: Session, /, slug: str = "late-parcel", **more: Any) -> int:
     row = ArticleRow(
         **{
             "slug": slug,
@@ -306,7 +307,7 @@ class Browser:
 
 def add_user(store: Store, role: Role, *, email: str | None = None, password_hash: str | None = None) -> User:
     """Return a new person."""
-    address = email or f"{role}@example.org"
+    address = f"{role}@example.org" if email is None else email
     return store.write_now(
         people.add, email=address, name=f"Some {role}", role=role, now=NOON, password_hash=password_hash
     )
