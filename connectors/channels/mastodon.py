@@ -43,12 +43,12 @@ log = structlog.get_logger()
 
 
 class MastodonSettings(SourceSettings):
-    """One account on one server. search: ``#tag`` for a tag's timeline, anything else for full-text search."""
+    """One account on one server. queries: ``#tag`` for a tag's timeline, anything else for full-text search."""
 
     base_url: str = Field(description="the server's address, https://...")
     access_token: SecretStr = Field(description="of your application; scopes read and write:statuses")
     mentions: bool = True
-    search: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
 
     @field_validator("base_url")
     @classmethod
@@ -120,7 +120,7 @@ class MastodonConnector:
     # Listening
 
     def streams(self) -> Sequence[str]:
-        searches = [f"{SEARCH}{query}" for query in self._settings.search]
+        searches = [f"{SEARCH}{query}" for query in self._settings.queries]
         return [MENTIONS, *searches] if self._settings.mentions else searches
 
     async def identity(self) -> Author:

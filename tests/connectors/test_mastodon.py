@@ -82,7 +82,7 @@ class Bench(Rig):
 
     @pytest.fixture
     async def connector(self, network: MastodonNetwork, clock: HandClock) -> AsyncIterator[MastodonConnector]:
-        async with self.make_connector(network, clock, timeout_s=2, search=["#parcel", "late parcel"]) as connector:
+        async with self.make_connector(network, clock, timeout_s=2, queries=["#parcel", "late parcel"]) as connector:
             yield connector
 
     async def reply(self, connector: MastodonConnector, network: MastodonNetwork, words: str, **post: Any) -> Reply:
@@ -279,7 +279,7 @@ class TestMastodonReads(Bench):
         assert all("api/v1/instance" not in seen.path for seen in network.requests)
 
     async def test_a_tag_is_one_part_of_a_path(self, network: MastodonNetwork, clock: HandClock) -> None:
-        async with self.make_connector(network, clock, search=["#../../x?y"]) as connector:
+        async with self.make_connector(network, clock, queries=["#../../x?y"]) as connector:
             await connector.fetch("search:#../../x?y", None)
         assert "/api/v1/timelines/tag/../../x?y" in [seen.path for seen in network.requests]
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from bot.store.engine import Store, StoreError
+from bot.store.engine import Store, StoreError, StoreUnavailable
 from bot.store.tables import SourceRow
 
 
@@ -50,7 +50,7 @@ async def test_writers_on_any_thread_do_not_share_a_transaction(store: Store) ->
 
 
 def test_a_reader_cannot_write_on_sqlite(sqlite_store: Store) -> None:
-    with pytest.raises(sa.exc.OperationalError, match="readonly"):
+    with pytest.raises(StoreUnavailable, match="readonly"):
         sqlite_store.read_now(add, "sneaky")
 
 
