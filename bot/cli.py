@@ -58,7 +58,7 @@ def harken(context: click.Context, config: Path | None) -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     from bot.settings import ConfigError
-    from bot.store.engine import StoreError
+    from bot.store.engine import StoreError, StoreUnavailable
 
     try:
         code = harken.main(standalone_mode=False)
@@ -70,6 +70,10 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = EXIT_USAGE
+    except StoreUnavailable as error:
+        # Not EXIT_USAGE: nothing is wrong with what was asked, and a supervisor should try again.
+        click.echo(f"harken: {error}", err=True)
+        code = 1
     except (ConfigError, StoreError) as error:
         click.echo(f"harken: {error}", err=True)
         code = EXIT_USAGE

@@ -1,7 +1,7 @@
 """A blocking library on a thread of its own: one job at a time, bounded, and cut short when its caller leaves.
 
-``Wire`` is the requests.Session such a library talks through. It caps what an answer may weigh, follows no redirect,
-knows whether a request left the house, and lets another thread cut the line.
+``Wire`` is the requests.Session such a library talks through. It keeps each answer for us and caps what it may weigh,
+follows no redirect, knows whether a request left the house, and lets another thread cut the line.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ class Wire(requests.Session):
                 raise TooBig(f"an answer of more than {MAX_BYTES} bytes")
         headers = {name.lower(): value for name, value in response.headers.items()}
         self.answer = Answer(status=response.status_code, headers=headers, body=bytes(body))
-        # The library sees the body only: from odd headers (limits, links, deprecation) it would raise or warn.
-        response.headers = CaseInsensitiveDict({"Content-Type": headers.get("content-type", "")})
-        response.raw = io.BytesIO(bytes(body))
+        # The library sees a status and an empty object. From odd headers (limits, links, deprecation) it would raise or
+        # warn, and turning a page into its own types takes it 0.3 s of the interpreter, for values nobody here reads.
+        response.headers = CaseInsensitiveDict({"Content-Type": "application/json"})
+        response.raw = io.BytesIO(b"{}")
         return response
 
     def forget(self) -> None:

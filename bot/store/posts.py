@@ -367,7 +367,7 @@ def _edit(session: Session, post_id: int, edits: int, post: Post, now: datetime)
             edits=edits,
             edited_at=post.edited_at or now,
             facts=dict(post.facts),
-            addressed=sa.or_(_post.c.addressed, post.addressed),
+            addressed=sa.or_(_post.c.addressed, sa.literal(post.addressed)),
             checked_at=now,
             outcome=Outcome.OPEN,
         )

@@ -30,9 +30,8 @@ class Speaker:
     refusal: Refusal | None = None
     threads: dict[str, list[Post]] = field(default_factory=dict)
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(
+    def __post_init__(self) -> None:
+        self.capabilities = Capabilities(
             send_class=self.send_class,
             length=LengthRule(unit=Unit.CHARACTERS, limit=280),
             thread=True,

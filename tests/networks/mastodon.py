@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -56,13 +56,25 @@ class Status:
     edited_at: datetime | None = None
     mentions: tuple[Account, ...] = ()
     raw: Any = None  # given out instead, for items nobody can read
+    surfaces_at: datetime | None = None  # nobody sees it before
 
 
 class MastodonNetwork(Network):
-    """One server with our account on it."""
+    """One server with our account on it.
 
-    def __init__(self, *, clock: Callable[[], datetime] = system_clock, page_limit: int = 40) -> None:
+    lag: how long our own posts stay out of lists once taken. twice: ids that stand in two notifications each.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        page_limit: int = 40,
+        lag: timedelta = timedelta(0),
+    ) -> None:
         super().__init__(clock=clock, page_limit=page_limit)
+        self.lag = lag
+        self.twice: set[str] = set()
         self.idempotency = Idempotency.HONEST
         self.has_lookup = True  # GET /api/v1/statuses, since 4.3
         self.max_characters = 500
@@ -95,6 +107,7 @@ class MastodonNetwork(Network):
         html: str | None = None,
         raw: Any = None,
         notifies: bool | None = None,
+        surfaces_at: datetime | None = None,
     ) -> str:
         """Add a status; "@us" in front of *words* mentions our account. Return its id."""
         mentions = tuple(self.account(acct) for acct in re.findall(r"@([\w.-]+(?:@[\w.-]+)?)", words))
@@ -113,6 +126,7 @@ class MastodonNetwork(Network):
             in_reply_to_account_id=above.account.id if above else None,
             mentions=mentions,
             raw=raw,
+            surfaces_at=surfaces_at,
         )
         if self.us in mentions if notifies is None else notifies:
             self._notified.append(new_id)
@@ -180,39 +194,47 @@ class MastodonNetwork(Network):
     def _notifications(self, request: web.Request) -> web.Response:
         if "mention" not in request.query.getall("types[]", ["mention"]):
             return answer([])
-        # A notification's own number grows with arrival.
-        rows = [
-            {
-                "id": status_id,
-                "type": "mention",
-                "created_at": _time(self.statuses[status_id].created_at),
-                "account": _account(self.statuses[status_id].account),
-                "status": self._shape(self.statuses[status_id]),
-            }
-            for status_id in self._notified
-        ]
-        return answer(self._page(request, rows))
+        named = (self.statuses[each] for each in self._notified for _ in range(2 if each in self.twice else 1))
+        return answer(
+            [
+                {
+                    "id": status.id,
+                    "type": "mention",
+                    "created_at": _time(status.created_at),
+                    "account": _account(status.account),
+                    "status": self._shape(status),
+                }
+                for status in self._page(request, named)
+            ]
+        )
 
     def _tag(self, request: web.Request) -> web.Response:
-        tag = f"#{request.match_info['tag']}".lower()
-        return answer(self._page(request, self._containing(tag)))
+        return answer(self._shapes(request, self._containing(f"#{request.match_info['tag']}")))
 
     def _search(self, request: web.Request) -> web.Response:
-        found = self._containing(request.query["q"].lower())
-        return answer({"accounts": [], "statuses": self._page(request, found), "hashtags": []})
+        found = self._shapes(request, self._containing(request.query["q"]))
+        return answer({"accounts": [], "statuses": found, "hashtags": []})
 
-    def _containing(self, words: str) -> list[dict[str, Any]]:
-        return [self._shape(status) for status in self.statuses.values() if words in status.words.lower()]
+    def _containing(self, words: str) -> Iterator[Status]:
+        return (status for status in self.statuses.values() if words.lower() in status.words.lower())
 
     def _own(self, request: web.Request) -> web.Response:
-        mine = [s for s in self.statuses.values() if s.account.id == request.match_info["id"]]
-        return answer(self._page(request, [self._shape(status) for status in mine]))
+        mine = (status for status in self.statuses.values() if status.account.id == request.match_info["id"])
+        return answer(self._shapes(request, mine))
 
-    def _page(self, request: web.Request, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _shapes(self, request: web.Request, statuses: Iterable[Status]) -> list[dict[str, Any]]:
+        return [self._shape(status) for status in self._page(request, statuses)]
+
+    def _page(self, request: web.Request, statuses: Iterable[Status]) -> list[Status]:
         below = int(request.query["max_id"]) if "max_id" in request.query else None
         limit = min(self.page_limit, int(request.query.get("limit", "20")))
-        rows = sorted(rows, key=lambda row: int(row["id"]), reverse=True)
-        return [row for row in rows if below is None or int(row["id"]) < below][:limit]
+        now = self.clock()
+        shown = [
+            status
+            for status in statuses
+            if (status.surfaces_at or status.created_at) <= now and (below is None or int(status.id) < below)
+        ]
+        return sorted(shown, key=lambda status: int(status.id), reverse=True)[:limit]
 
     def _lookup(self, request: web.Request) -> web.Response:
         if not self.has_lookup:
@@ -234,7 +256,11 @@ class MastodonNetwork(Network):
         while status.in_reply_to_id and status.in_reply_to_id in self.statuses:
             status = self.statuses[status.in_reply_to_id]
             above.insert(0, status)
-        below = [s for s in self.statuses.values() if s.in_reply_to_id == request.match_info["id"]]
+        below = [
+            each
+            for each in self.statuses.values()
+            if each.in_reply_to_id == request.match_info["id"] and (each.surfaces_at or each.created_at) <= self.clock()
+        ]
         return answer(
             {"ancestors": [self._shape(each) for each in above], "descendants": [self._shape(each) for each in below]}
         )
@@ -259,7 +285,12 @@ class MastodonNetwork(Network):
         if not words or len(words) > self.max_characters:
             return self._no(422)
         new_id = self.post(
-            words, at=self.clock(), by=OUR_ACCT, parent=parent, visibility=form.get("visibility", "public")
+            words,
+            at=self.clock(),
+            by=OUR_ACCT,
+            parent=parent,
+            visibility=form.get("visibility", "public"),
+            surfaces_at=self.clock() + self.lag,
         )
         if key is not None:
             self._keys[key] = (self.clock(), new_id)
