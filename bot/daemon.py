@@ -88,6 +88,7 @@ class Daemon:
         app = self._app
         await app.store.write(sources.configure, app.source_kinds())
         if app.store.is_sqlite:
+            await app.store.write(sources.drop_all_leases)
             freed = await app.store.write(jobs.release_all)
             unknown = await app.store.write(replies.settle_start, now=app.clock())
             if freed or unknown:
@@ -100,7 +101,7 @@ class Daemon:
             port = await app.serve(stack, self._ready) if Role.WEB in self._roles else None
             if Role.POLL in self._roles:
                 self._poll()
-            self._schedule.every(TICK_S, self._measure_queues, name="queues", first_at=app.clock())
+            self._schedule.every(TICK_S, self._measure_queues, name="queues", at_once=True)
             self._schedule.start()
             work = group.create_task(self._work()) if Role.WORK in self._roles else None
             log.info("daemon.ready", roles=sorted(self._roles), database=app.store.version)
@@ -133,7 +134,7 @@ class Daemon:
                     seconds,
                     partial(poller.poll, stream),
                     name=f"poll:{poller.name}:{stream}",
-                    first_at=app.clock(),
+                    at_once=True,
                     jitter_s=seconds / 10 if seconds >= 10 else 0,
                 )
             older_than = timedelta(hours=app.settings.work.recheck_hours)
@@ -141,7 +142,7 @@ class Daemon:
                 RECHECK_S,
                 partial(poller.recheck, older_than=older_than),
                 name=f"recheck:{poller.name}",
-                first_at=None,
+                at_once=False,
                 jitter_s=RECHECK_S / 10,
             )
 

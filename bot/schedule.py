@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -29,11 +29,12 @@ class Schedule:
         call: Callable[[], Awaitable[None]],
         *,
         name: str,
-        first_at: datetime | None,
+        at_once: bool,
         jitter_s: float = 0,
     ) -> None:
-        """Call *call* each *seconds*, first at *first_at* (None: after one interval)."""
-        options = {} if first_at is None else {"next_run_time": first_at}
+        """Call *call* each *seconds*, first *at_once* or after one interval."""
+        # By the scheduler's own clock: counted from an hour ago, it would first work off an hour of missed ticks.
+        options = {"next_run_time": datetime.now(UTC)} if at_once else {}
         self._scheduler.add_job(
             _logged(call, name), "interval", seconds=seconds, name=name, id=name, jitter=jitter_s or None, **options
         )

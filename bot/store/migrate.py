@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot.store.engine import Store, StoreError
 FOLDER = Path(__file__).with_name("migrations")
 
 
+@cache
 def head() -> str:
     """Return the schema revision this version speaks."""
     revision = ScriptDirectory(str(FOLDER)).get_current_head()
@@ -39,9 +41,10 @@ def is_current(store: Store) -> bool:
 
 def upgrade(store: Store) -> None:
     """Bring the schema to ``head``, all or nothing. Raises StoreError when the database is newer than this version."""
-    script = ScriptDirectory(str(FOLDER))
-    known = {revision.revision for revision in script.walk_revisions()}
     here = current(store)
+    if here == head():  # most starts; Alembic's own look at the same question takes its time
+        return
+    known = {revision.revision for revision in ScriptDirectory(str(FOLDER)).walk_revisions()}
     if here is not None and here not in known:
         raise StoreError(f"the database has schema {here}, which is newer than this Harken; install the newer version")
     config = Config()

@@ -111,6 +111,11 @@ def drop_leases(session: Session, *, holder: str) -> None:
     session.connection().execute(sa.update(_lease).where(_lease.c.holder == holder).values(holder="", expires_at=EPOCH))
 
 
+def drop_all_leases(session: Session) -> None:
+    """Give back what anybody holds: the only daemon of this store has just started."""
+    session.connection().execute(sa.update(_lease).values(holder="", expires_at=EPOCH))
+
+
 def _health(row: SourceRow) -> Health:
     return Health(
         name=row.name,

@@ -130,6 +130,20 @@ class TestMastodonWrites(Bench):
         await connector.send(reply)
         assert len(network.ledger) == 2, "this server says everything it is told: only looking first prevents it"
 
+    async def test_a_reply_whose_target_was_deleted_since_is_still_found(
+        self, connector: MastodonConnector, network: MastodonNetwork, clock: HandClock
+    ) -> None:
+        reply = await self.reply(connector, network, "On its way.")
+        sent = await connector.send(reply)
+        network.post(f"@{CUSTOMER} On its way, too.", at=clock.now, by=OUR_ACCT)
+        network.post("@other@letters.example On its way.", at=clock.now, by=OUR_ACCT)
+        for n in range(60):
+            network.post(f"another of ours {n}", at=clock.now, by=OUR_ACCT)
+        network.delete(reply.target.id)
+        assert await connector.find(reply) == sent
+        network.delete(sent.id)
+        assert await connector.find(reply) is None
+
     async def test_after_an_hour_the_key_is_forgotten_but_the_read_back_sees(
         self, connector: MastodonConnector, network: MastodonNetwork, clock: HandClock
     ) -> None:

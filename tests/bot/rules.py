@@ -1,0 +1,65 @@
+"""A small engine for tests of the whole daemon: labels by the words of the scripted days, at once and without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from classifiers.registry import Engine
+from classifiers.triage import Label, Text, Triage
+
+INTENTS = {
+    "thank": "praise",
+    "wonderful": "praise",
+    "twice": "complaint",
+    "billed": "complaint",
+    "refund": "complaint",
+    "not happy": "complaint",
+    "logs me out": "technical_issue",
+}
+"""Part of a text -> its intent; everything else is about deliveries."""
+
+
+class Rules:
+    """Judges by INTENTS; makes no embeddings."""
+
+    name = "rules@1"
+
+    async def warm(self) -> None:
+        return None
+
+    async def classify(self, texts: Sequence[Text]) -> list[Triage]:
+        return [_judge(text) for text in texts]
+
+    async def embed(self, texts: Sequence[str]) -> list[bytes]:
+        return [b""] * len(texts)
+
+    async def aclose(self) -> None:
+        return None
+
+
+def _judge(text: Text) -> Triage:
+    words = text.text.lower()
+    intent = next((intent for part, intent in INTENTS.items() if part in words), "delivery_item")
+    return Triage(
+        id=text.id,
+        sentiment=_sure("neutral"),
+        intent=_sure(intent),
+        urgency=_sure("normal"),
+        toxicity=_sure("ok"),
+        spam=_sure("ok"),
+        language=_sure("en"),
+        model=Rules.name,
+    )
+
+
+def _sure(label: str) -> Label:
+    return Label(label=label, confidence=0.95)
+
+
+def make(options: Mapping[str, Any]) -> Rules:
+    """Return the engine, which has no options."""
+    return Rules(**options)
+
+
+ENGINE = Engine(kind="rules", make=make)

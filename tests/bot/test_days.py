@@ -1,0 +1,122 @@
+"""A scripted day on each network, lived through by the whole daemon: nobody lost, nobody answered twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from bot.app import App
+from bot.daemon import Daemon, Role
+from bot.store.tables import JobRow, PostRow
+from classifiers import registry
+from connectors.channels.x.settings import OAUTH1
+from tests.bot.books import Books
+from tests.bot.brand import make_settings, source_on
+from tests.networks import day as x_day
+from tests.networks import mastodon_day
+from tests.networks.clock import FastClock
+from tests.networks.desks import FakeZendesk
+from tests.networks.faults import Fault, Network, Seen, Trouble, serve_in_thread
+from tests.networks.mastodon import MastodonNetwork
+from tests.networks.reddit import Reddit
+from tests.networks.reddit_day import RedditDay
+from tests.networks.x import USER_TOKEN, XNetwork
+
+RATE = 60
+"""A minute of the day takes a second, so that a time-out of 30 seconds takes half of one."""
+
+LENGTH = timedelta(minutes=20)
+LAG = timedelta(seconds=30)
+CALM_S = 60.0
+"""How long the daemon may take, after the last post has surfaced, until nothing is left to do."""
+
+DESK_TROUBLE = (Trouble.ACCEPTED_THEN_RESET, Trouble.HTML_503, Trouble.RATE_LIMITED_WITHOUT_RESET)
+
+
+@pytest.fixture(autouse=True)
+def rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the config name the engine of ``rules``."""
+    monkeypatch.setitem(registry.BUILT_IN, "rules", "tests.bot.rules")
+
+
+@pytest.fixture
+def clock() -> FastClock:
+    return FastClock(rate=RATE)
+
+
+@pytest.fixture
+def desk(clock: FastClock) -> Iterator[FakeZendesk]:
+    """A desk at which every fifth ticket meets trouble."""
+    desk = FakeZendesk(clock=clock)
+    count = 0
+
+    def weather(seen: Seen) -> Fault | None:
+        nonlocal count
+        if not desk.is_write(seen.method, seen.path):
+            return None
+        count += 1
+        return None if count % 5 else desk.trouble(DESK_TROUBLE[count // 5 % len(DESK_TROUBLE)])
+
+    desk.weather = weather
+    with serve_in_thread(desk):
+        yield desk
+
+
+async def live(app: App, *, goes_on: Callable[[], bool], heard: Callable[[set[str]], bool]) -> None:
+    """Run the daemon while the day *goes_on*, then until *heard* of the stored ids holds and no errand is left."""
+    daemon = Daemon(app, [Role.POLL, Role.WORK])
+    running = asyncio.create_task(daemon.run())
+    try:
+        while goes_on() and not running.done():
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(CALM_S):
+            while not running.done():
+                ids, errands = await app.store.read(_state)
+                if heard(ids) and not errands:
+                    break
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        pass  # the books say what is missing
+    finally:
+        daemon.stop()
+        await running
+
+
+def _state(session: Session) -> tuple[set[str], int]:
+    ids = set(session.scalars(sa.select(PostRow.external_id)))  # type: ignore[call-overload]
+    open_jobs = sa.select(sa.func.count()).select_from(JobRow).where(JobRow.done_at.is_(None), JobRow.parked_at.is_(None))  # type: ignore[union-attr]
+    return ids, int(session.scalar(open_jobs) or 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign_in", ["oauth1-and-bearer", "oauth1", "oauth2"])
+async def test_a_day_on_x(tmp_path: Path, clock: FastClock, desk: FakeZendesk, sign_in: str) -> None:
+    network = XNetwork(clock=clock, lag=LAG)
+    with serve_in_thread(network):
+        table = source_on(network)
+        if sign_in != "oauth1-and-bearer":
+            del table["bearer_token"]
+        if sign_in == "oauth2":
+            table = {key: value for key, value in table.items() if key not in OAUTH1} | {"oauth2_user_token": USER_TOKEN}
+        app = App(make_settings(tmp_path, sources={"x": table}, desk=desk), clock=clock)
+        plan = x_day.plan_day(start=clock(), length=LENGTH, read_every=17, pause=timedelta(seconds=20))
+        day = x_day.Day(network, plan)
+
+        def goes_on() -> bool:
+            network.release()
+            return clock() < day.plan.until
+
+        await live(app, goes_on=goes_on, heard=lambda ids: set(day.ids) <= ids)
+    books = Books.read(tmp_path / "harken.db")
+    assert not books.faults(planned=day.ids, said=network.ledger, opened=desk.ledger)
+    verdict = day.verdict(books.posts, answerable=())
+    assert verdict.is_clean, verdict
+    assert set(day.met) >= {*x_day.READ_TROUBLE, *x_day.WRITE_TROUBLE}
+    assert books.outcomes()["answered"] > 500
+    assert len(desk.ledger) > 100
