@@ -247,5 +247,3 @@ async def _show(
         revisions={post.id: post.revision for post in file.posts},
         stream=f"/cases/{case_id}/events?after={last}",
     )
-
-
