@@ -20,8 +20,10 @@ from handoff.protocol import Desk
 
 log = structlog.get_logger()
 
-PAUSES = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+LIMITED_PAUSE = timedelta(seconds=30)
 AUTH_PAUSE = timedelta(minutes=5)
+SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=10)
+"""A desk that is down is asked again after half the time the ticket has waited, within these."""
 
 
 class OpenTicketWork:
@@ -78,11 +80,12 @@ class OpenTicketWork:
             metrics.tickets.labels(desk=name, outcome="rejected").inc()
             log.warning("ticket.rejected", desk=name, case=case_id, why=str(error))
         except DeskLimited as error:
-            await self._later(job, name, str(error), (error.until or self._clock() + PAUSES[1]) - self._clock())
+            await self._later(job, name, str(error), (error.until or self._clock() + LIMITED_PAUSE) - self._clock())
         except DeskAuthFailed as error:
             await self._later(job, name, str(error), AUTH_PAUSE)
         except DeskUnavailable as error:
-            await self._later(job, name, str(error), PAUSES[min(job.attempts, len(PAUSES)) - 1])
+            waited = self._clock() - job.created_at
+            await self._later(job, name, str(error), min(max(SHORTEST_PAUSE, waited / 2), LONGEST_PAUSE))
         else:
             await self._store.write(tickets.opened, int(case_id), ticket, now=self._clock(), job_id=job.id)
             metrics.tickets.labels(desk=name, outcome="opened").inc()
@@ -91,4 +94,5 @@ class OpenTicketWork:
     async def _later(self, job: Job, name: str, reason: str, pause: timedelta) -> None:
         metrics.tickets.labels(desk=name, outcome="postponed").inc()
         log.info("ticket.postponed", desk=name, why=reason)
-        await self._store.write(jobs.retry, [job.id], due_at=self._clock() + pause, reason=reason)
+        # A desk may be down for a day; that is no attempt of ours that failed, and never ends in giving up.
+        await self._store.write(jobs.wait, [job.id], due_at=self._clock() + pause, reason=reason)

@@ -74,7 +74,10 @@ def add_all(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def claim(session: Session, stage: Stage, *, holder: str, now: datetime, limit: int) -> list[Job]:
-    """Give up to *limit* due errands of *stage* to *holder* for CLAIM, urgent and old ones first."""
+    """Give up to *limit* due errands of *stage* to *holder* for CLAIM, urgent and old ones first.
+
+    An errand that was claimed before and not finished goes alone: whoever dies with it does not count against others.
+    """
     due = (
         sa.select(_table.c.id)
         .where(
@@ -84,9 +87,12 @@ def claim(session: Session, stage: Stage, *, holder: str, now: datetime, limit: 
             _table.c.due_at <= now,
             sa.or_(_table.c.claimed_until.is_(None), _table.c.claimed_until < now),
         )
-        .order_by(_table.c.priority, _table.c.due_at)
-        .limit(limit)
+        .order_by(_table.c.priority, _table.c.due_at, _table.c.id)
     )
+    first = session.connection().execute(due.add_columns(_table.c.attempts).limit(1)).first()
+    if first is None:
+        return []
+    due = due.limit(1) if first.attempts else due.where(_table.c.attempts == 0).limit(limit)
     if session.get_bind().dialect.name == "postgresql":
         # The CTE form: LIMIT with SKIP LOCKED inside an IN-subquery may be evaluated again.
         due = due.with_for_update(skip_locked=True)

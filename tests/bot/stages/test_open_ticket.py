@@ -1,0 +1,111 @@
+"""Tickets at outside desks, through a desk in memory that fails as a script says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from bot.stages.open_ticket import OpenTicketWork
+from bot.store import jobs
+from bot.store.engine import Store
+from bot.store.jobs import Job
+from bot.store.tables import Stage, TicketRow
+from handoff.case import Case
+from handoff.errors import DeskAuthFailed, DeskError, DeskLimited, DeskRejected, DeskUnavailable
+from handoff.protocol import Desk, TicketRef
+from handoff.situation import Situation
+from tests.bot.bench_of_stages import Bench
+from tests.bot.factories import make_post, make_triage
+
+
+@dataclass
+class Counter:
+    """A desk: keeps the keys of the cases it took. script: errors to raise first."""
+
+    name: str = "desk"
+    script: list[DeskError] = field(default_factory=list)
+    ledger: list[str] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    async def check(self) -> None:
+        return None
+
+    async def open(self, case: Case, context: Situation) -> TicketRef:
+        if self.script:
+            raise self.script.pop(0)
+        self.ledger.append(case.key)
+        return TicketRef(desk=self.name, id=str(len(self.ledger)))
+
+
+async def escalated(store: Store) -> Bench:
+    """Return a bench with one post that people must see, and a ticket wanted for it."""
+    bench = Bench(store, desks=("desk",))
+    bench.hear(make_post(), triage=make_triage(intent="human_agent"))
+    await bench.decide()
+    return bench
+
+
+def work(bench: Bench, desk: Desk) -> OpenTicketWork:
+    desks: Mapping[str, Desk] = {desk.name: desk}
+    return OpenTicketWork(store=bench.store, desks=desks, connectors={}, public_url=None, clock=lambda: bench.now)
+
+
+def claim(bench: Bench) -> list[Job]:
+    return bench.store.write_now(jobs.claim, Stage.OPEN_TICKET, holder="bench", now=bench.now, limit=1)
+
+
+def ticket(store: Store) -> TicketRow:
+    return store.read_now(lambda session: session.get_one(TicketRow, 1))
+
+
+@pytest.mark.parametrize(
+    "error", [DeskUnavailable("down"), DeskLimited("slow", until=None), DeskAuthFailed("who are you")], ids=repr
+)
+async def test_a_desk_that_is_down_for_hours_gets_its_ticket_when_it_is_back(store: Store, error: DeskError) -> None:
+    """No number of refusals that say "later" may cost a customer the ticket."""
+    bench = await escalated(store)
+    desk = Counter(script=[error] * 60)
+    errand = work(bench, desk)
+    began = bench.now
+    while not desk.ledger:
+        for job in claim(bench):
+            assert job.attempts == 1, "the worker would park it"
+            await errand.run([job])
+        bench.wait(seconds=30)
+        assert bench.now - began < timedelta(hours=12)
+    assert ticket(store).state == "open"
+    assert len(desk.ledger) == 1
+    assert claim(bench) == []
+
+
+async def test_a_desk_that_is_down_is_asked_less_and_less_often(store: Store) -> None:
+    bench = await escalated(store)
+    desk = Counter(script=[DeskUnavailable("down")] * 1000)
+    asked = 0
+    for _ in range(4 * 3600 // 5):
+        for job in claim(bench):
+            asked += 1
+            await work(bench, desk).run([job])
+        bench.wait(seconds=5)
+    assert 20 < asked < 60
+
+
+async def test_a_desk_that_says_no_is_not_asked_again(store: Store) -> None:
+    bench = await escalated(store)
+    desk = Counter(script=[DeskRejected("no such group")])
+    await work(bench, desk).run(claim(bench))
+    bench.wait(hours=1)
+    assert claim(bench) == []
+    assert (ticket(store).state, ticket(store).reason) == ("failed", "no such group")
