@@ -47,7 +47,13 @@ ARTICLES = {
 }
 """Slug -> title, questions, what is said."""
 
-FAST: dict[str, Any] = {"poll_every_s": 1.0, "timeout_s": 0.5, "overlap_s": 660, "lookback_s": 7_200, "max_first_pages": 50}
+FAST: dict[str, Any] = {
+    "poll_every_s": 1.0,
+    "timeout_s": 0.5,
+    "overlap_s": 660,
+    "lookback_s": 7_200,
+    "max_first_pages": 50,
+}
 """A network of loopback answers at once or not at all."""
 
 
