@@ -179,7 +179,7 @@ class Daemon:
         bad = [key for key, value in rows.items() if value != "ok"]
         if rows["store"] == "ok":
             troubled = [each.name for each in await app.store.read(sources.health) if each.status in TROUBLED]
-            rows["sources"] = f"degraded: {', '.join(troubled)}" if troubled else "ok"
+            rows["sources"] = f"degraded: {len(troubled)} in trouble" if troubled else "ok"
             rows["classifier"] = app.classifier_state
         return not bad, rows
 

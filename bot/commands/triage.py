@@ -47,9 +47,9 @@ def triage(settings: Settings, source: Path | None, target: Path | None, kind: s
 
     async def label(rows: IO[bytes], out: IO[bytes], advance: Callable[[int], Any]) -> None:
         try:
-            for texts, size in _batches(rows, batch):
+            for ids, texts, size in _batches(rows, batch):
                 answers = await engines.classify(engine, texts)
-                out.writelines(map(as_line, answers))
+                out.writelines(map(as_line, ids, answers))
                 out.flush()
                 advance(size)
         finally:
@@ -59,18 +59,18 @@ def triage(settings: Settings, source: Path | None, target: Path | None, kind: s
         asyncio.run(label(rows, out, advance))
 
 
-def as_line(answer: Triage) -> bytes:
-    """Return a row of the output."""
+def as_line(row_id: str | int, answer: Triage) -> bytes:
+    """Return a row of the output; its id is of the type that came in."""
     labels = {
         name: {"label": given.label, "confidence": round(given.confidence, 4)}
         for name in LABELS
         if (given := getattr(answer, name))
     }
-    return orjson.dumps({"id": answer.id, **labels}, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps({"id": row_id, **labels}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def read_row(line: bytes, number: int) -> Text:
-    """Return the text of one row. Raises UsageError, naming the line."""
+def read_row(line: bytes, number: int) -> tuple[str | int, Text]:
+    """Return the id and the text of one row. Raises UsageError, naming the line."""
     from classifiers.triage import Text
 
     row = _parsed(line, number)
@@ -79,11 +79,16 @@ def read_row(line: bytes, number: int) -> Text:
     for field in ("id", "text"):
         if field not in row:
             _refuse(number, f'has no "{field}"')
-        if not isinstance(row[field], str):
-            _refuse(number, f'"{field}" must be a string')
-    if not _encodable(row["id"]):
+    row_id, text = row["id"], row["text"]
+    if not isinstance(text, str):
+        _refuse(number, '"text" must be a string')
+    if isinstance(row_id, bool) or not isinstance(row_id, str | int):
+        _refuse(number, '"id" must be a string or a whole number')
+    if isinstance(row_id, int) and not -(2**63) <= row_id < 2**64:
+        _refuse(number, '"id" is a number of more than 64 bits; write it as a string')
+    if isinstance(row_id, str) and not _encodable(row_id):
         _refuse(number, '"id" holds half a character (a lone surrogate)')
-    return Text(id=row["id"], text=row["text"])
+    return row_id, Text(id=str(row_id), text=text)
 
 
 def _parsed(line: bytes, number: int) -> Any:
@@ -114,8 +119,9 @@ def _refuse(number: int, why: str) -> NoReturn:
     raise click.UsageError(f"line {number} {why}")
 
 
-def _batches(rows: IO[bytes], many: int) -> Iterator[tuple[list[Text], int]]:
-    """Yield texts, and the bytes they took; blank lines are passed over."""
+def _batches(rows: IO[bytes], many: int) -> Iterator[tuple[list[str | int], list[Text], int]]:
+    """Yield ids, texts, and the bytes they took; blank lines are passed over."""
+    ids: list[str | int] = []
     texts: list[Text] = []
     size = number = 0
     while line := rows.readline(MAX_LINE + 1):
@@ -125,12 +131,14 @@ def _batches(rows: IO[bytes], many: int) -> Iterator[tuple[list[Text], int]]:
         size += len(line)
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if line.strip():
-            texts.append(read_row(line, number))
+            row_id, text = read_row(line, number)
+            ids.append(row_id)
+            texts.append(text)
         if len(texts) >= many:
-            yield texts, size
-            texts, size = [], 0
+            yield ids, texts, size
+            ids, texts, size = [], [], 0
     if texts:
-        yield texts, size
+        yield ids, texts, size
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from bot.store import events
 from bot.store.people import User, digest, user
 from bot.store.tables import SessionRow, UserRow
 
@@ -89,3 +90,8 @@ def _living(now: datetime, idle: timedelta) -> tuple[sa.ColumnElement[bool], ...
         col(SessionRow.seen_at) > now - idle,
         col(UserRow.disabled_at).is_(None),
     )
+
+
+def look(session: Session, hashes: set[str], *, now: datetime, idle: timedelta) -> tuple[int, set[str]]:
+    """Return the latest event's id, and which of the signed-in *hashes* still are: all that a live page must know."""
+    return events.latest_id(session), living(session, hashes, now=now, idle=idle)

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 import structlog
 from aiohttp import web
-from sqlmodel import Session
 
 from bot.store import events, sessions
 from bot.store.engine import Store
@@ -108,7 +107,7 @@ class Live:
                 continue
             try:
                 hashes = set(self._streams)
-                latest, living = await self._store.read(_look, hashes, now=self._clock(), idle=self._idle)
+                latest, living = await self._store.read(sessions.look, hashes, now=self._clock(), idle=self._idle)
             except Exception:  # whatever ails the store, open pages wait for it to heal
                 if not failing:
                     log.warning("live.failing", exc_info=True)
@@ -190,10 +189,6 @@ class Live:
             except TimeoutError:
                 await _write(response, b":\n\n")
         await _write(response, b"retry: %d\nevent: bye\ndata:\n\n" % RETRY_MS)
-
-
-def _look(session: Session, hashes: set[str], *, now: datetime, idle: timedelta) -> tuple[int, set[str]]:
-    return events.latest_id(session), sessions.living(session, hashes, now=now, idle=idle)
 
 
 def _wire(message: Message) -> bytes:

@@ -41,6 +41,12 @@ def test_rows_come_back_labelled_in_their_order(config: Path) -> None:
     assert done.stderr == ""
 
 
+def test_an_id_comes_back_as_it_came(config: Path) -> None:
+    rows = [{"id": each, "text": "thank you"} for each in (7, "7", -1, 2**64 - 1, "")]
+    done = run(config, "triage", rows=lines(*rows))
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [row["id"] for row in rows]
+
+
 def test_files_in_and_out(config: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(b"\xef\xbb\xbf" + lines({"id": "a", "text": "x"}) + b"\n  \n" + lines({"id": "b", "text": ""}))
@@ -66,7 +72,8 @@ def test_half_a_character_in_a_text_is_no_error(config: Path) -> None:
         (b"[]", "must be an object"),
         (b'{"text": "x"}', 'no "id"'),
         (b'{"id": "a"}', 'no "text"'),
-        (b'{"id": 5, "text": "x"}', '"id" must be a string'),
+        (b'{"id": 5.5, "text": "x"}', '"id" must be a string or a whole number'),
+        (b'{"id": true, "text": "x"}', '"id" must be a string or a whole number'),
         (b'{"id": "a", "text": null}', '"text" must be a string'),
         (b'{"id": "\\ud83d", "text": "x"}', "lone surrogate"),
     ],
@@ -112,7 +119,7 @@ def test_memory_stays_bounded(config: Path, monkeypatch: pytest.MonkeyPatch) -> 
     from bot.commands import triage
 
     texts = triage._batches(io.BytesIO(lines(*({"id": str(n), "text": "x"} for n in range(1_000)))), 10)
-    first, size = next(texts)
+    _, first, size = next(texts)
     assert [text.id for text in first] == [str(n) for n in range(10)]
     assert size == sum(len(lines({"id": str(n), "text": "x"})) for n in range(10))
     monkeypatch.setattr(triage, "MAX_LINE", 10)

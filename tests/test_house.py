@@ -1,0 +1,64 @@
+"""The floors hold, and a room nobody planned is noticed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("bot", "classifiers", "connectors", "handoff")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of the house that a test may spoil."""
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors")
+        )
+    shutil.copy(ROOT / ".importlinter", tmp_path)
+    return tmp_path
+
+
+def lint(house: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as go; go()", "--no-cache"]
+    return subprocess.run(command, cwd=house, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_the_floors_hold(house: Path) -> None:
+    done = lint(house)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "broken"),
+    [
+        ("bot/helpers.py", "", "every room has a floor"),
+        ("connectors/utils.py", "", "every room has a floor"),
+        ("bot/store/loud.py", "import bot.daemon\n", "an arrow points down"),
+        ("connectors/curious.py", "import handoff.case\n", "bot stands on handoff"),
+        ("bot/stages/sneaky.py", "import sqlalchemy\n", "SQL lives in bot.store"),
+        ("handoff/vendor.py", "import tweepy\n", "vendor libraries live in connectors.channels"),
+        ("handoff/shortcut.py", "import connectors.channels.x\n", "nobody imports a channel"),
+        (
+            "handoff/wish.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bot.app\n",
+            "bot stands on",
+        ),
+    ],
+)
+def test_a_stray_room_or_arrow_fails(house: Path, path: str, text: str, broken: str) -> None:
+    (house / path).write_text(text)
+    done = lint(house)
+    assert done.returncode != 0
+    flat = " ".join(done.stdout.split())
+    assert any(f"{name} BROKEN" in flat for name in _names(house) if broken in name), flat
+
+
+def _names(house: Path) -> list[str]:
+    lines = (house / ".importlinter").read_text().splitlines()
+    return [line.removeprefix("name = ") for line in lines if line.startswith("name = ")]
