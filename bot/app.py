@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from bot.stages.hand_off import HandOffWork
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
-from bot.store import articles, people, posts
-from bot.store.engine import Store
+from bot.store import articles, migrate, people, posts
+from bot.store.engine import Store, StoreError
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
 from bot.web.parts import Ready
@@ -68,6 +68,20 @@ def now() -> datetime:
 def open_store(settings: Settings, *, daemon: bool = False) -> Store:
     """Return the store of *settings*. Raises StoreError. Only the *daemon* checkpoints."""
     return Store(settings.store.url.get_secret_value(), checkpoints=daemon)
+
+
+@contextmanager
+def ready_store(settings: Settings) -> Iterator[Store]:
+    """Give the store with today's schema, made where there is none yet. Raises StoreError, saying what to run."""
+    store = open_store(settings)
+    try:
+        if migrate.current(store) is None:
+            migrate.upgrade(store)
+        elif not migrate.is_current(store):
+            raise StoreError("the store has another schema than this version speaks; run: harken db upgrade")
+        yield store
+    finally:
+        store.close()
 
 
 def make_classifier(settings: Settings) -> ClassifierEmbedder:

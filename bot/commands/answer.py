@@ -1,4 +1,4 @@
-"""``harken answer``: what would we say to this, and why, or why not? Nothing is sent and nothing is kept."""
+"""``harken answer``: what would we say to this, and why, or why not? Nothing is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.commands.knowledge import opened, warm
+from bot.commands.knowledge import warm
 from bot.commands.options import with_settings
 from bot.settings import Settings
 
@@ -49,15 +49,18 @@ def answer(settings: Settings, channel: str, source: str | None, question: str) 
 
 
 async def _answer(settings: Settings, channel: str, source: str | None, question: str) -> list[str]:
-    from bot.app import make_policy
+    from bot.app import make_policy, read_articles, ready_store
     from bot.store import articles
     from handoff.knowledge.answer import Answers
     from handoff.knowledge.search import Index
 
     policy = make_policy(settings)
     name, capabilities, notes = _place(settings, channel, source)
-    with opened(settings) as store:
+    folder = read_articles(settings)
+    with ready_store(settings) as store:
         async with warm(settings) as engine:
+            if folder is not None:
+                await store.write(articles.put_all, folder, now=datetime.now(UTC))
             await articles.refresh_vectors(store, engine, model=engine.name)
             entries = await store.read(articles.entries)
             if not entries:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +40,9 @@ def knowledge() -> None:
 @with_settings
 def import_(settings: Settings, folder: Path) -> None:
     """Make the store hold exactly the articles in FOLDER; nothing is imported when one of them is bad."""
-    with opened(settings) as store:
+    from bot.app import ready_store
+
+    with ready_store(settings) as store:
         imported = asyncio.run(_import(settings, store, folder))
     for line in said(imported):
         click.echo(line)
@@ -78,22 +79,6 @@ def said(imported: Imported) -> list[str]:
     lines = [f"{word:<9}{name}" for word, names in groups for name in names]
     counts = ", ".join(f"{len(names)} {word}" for word, names in groups)
     return [*lines, f"{counts}, {changes.unchanged} unchanged; {imported.embedded} embedded"]
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
-    """Give the store, with today's schema. Raises StoreError, saying what to run."""
-    from bot.app import open_store
-    from bot.store import migrate
-    from bot.store.engine import StoreError
-
-    store = open_store(settings)
-    try:
-        if not migrate.is_current(store):
-            raise StoreError("the store has not the schema this version speaks; run: harken db upgrade")
-        yield store
-    finally:
-        store.close()
 
 
 @asynccontextmanager

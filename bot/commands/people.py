@@ -146,16 +146,11 @@ def _print_link(settings: Settings, store: Store, email: str) -> None:
 @contextmanager
 def _store(settings: Settings) -> Iterator[Store]:
     """Open the store with today's schema; what it refuses becomes one sentence on stderr."""
-    from bot.app import open_store
-    from bot.store import migrate
+    from bot.app import ready_store
     from bot.store.refusals import RefusedError
 
-    store = open_store(settings)
     try:
-        if migrate.current(store) is None:
-            migrate.upgrade(store)
-        yield store
+        with ready_store(settings) as store:
+            yield store
     except RefusedError as refused:
         raise click.UsageError(str(refused)) from refused
-    finally:
-        store.close()

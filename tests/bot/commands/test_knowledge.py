@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,7 +111,18 @@ def test_the_command_says_every_fault_and_imports_nothing(config: Path, tmp_path
     ]
 
 
-def test_a_store_without_schema_is_told_what_to_run(config: Path, tmp_path: Path) -> None:
+def test_a_store_without_schema_gets_one(config: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path / "kb", b="---\ntitle: B\n---\nb")
+    result = call(config, "knowledge", "import", str(folder))
+    assert result.exit_code == 0, result.output
+    assert "1 new" in result.output
+
+
+def test_a_store_with_another_schema_is_told_what_to_run(config: Path, tmp_path: Path) -> None:
+    prepare(tmp_path)
+    with closing(sqlite3.connect(next(tmp_path.rglob("*.db")))) as store:
+        store.execute("UPDATE alembic_version SET version_num = '0000'")
+        store.commit()
     folder = write(tmp_path / "kb", b="---\ntitle: B\n---\nb")
     result = call(config, "knowledge", "import", str(folder))
     assert isinstance(result.exception, StoreError)
