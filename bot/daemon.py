@@ -75,7 +75,8 @@ class Daemon:
         app = self._app
         with _only_daemon(app), _signals(self):
             await asyncio.to_thread(migrate.upgrade, app.store)
-            warn_of_old_sqlite()
+            if app.store.is_sqlite:
+                warn_of_old_sqlite()
             metrics.build_info.labels(version=__version__, database=app.store.version).set(1)
             await self._settle()
             async with AsyncExitStack() as stack:
