@@ -90,7 +90,9 @@ async def live(app: App, *, goes_on: Callable[[], bool], heard: Callable[[set[st
 
 def _state(session: Session) -> tuple[set[str], int]:
     ids = set(session.scalars(sa.select(PostRow.external_id)))  # type: ignore[call-overload]
-    open_jobs = sa.select(sa.func.count()).select_from(JobRow).where(JobRow.done_at.is_(None), JobRow.parked_at.is_(None))  # type: ignore[union-attr]
+    open_jobs = (
+        sa.select(sa.func.count()).select_from(JobRow).where(JobRow.done_at.is_(None), JobRow.parked_at.is_(None))
+    )  # type: ignore[union-attr]
     return ids, int(session.scalar(open_jobs) or 0)
 
 
@@ -103,7 +105,9 @@ async def test_a_day_on_x(tmp_path: Path, clock: FastClock, desk: FakeZendesk, s
         if sign_in != "oauth1-and-bearer":
             del table["bearer_token"]
         if sign_in == "oauth2":
-            table = {key: value for key, value in table.items() if key not in OAUTH1} | {"oauth2_user_token": USER_TOKEN}
+            table = {key: value for key, value in table.items() if key not in OAUTH1} | {
+                "oauth2_user_token": USER_TOKEN
+            }
         app = App(make_settings(tmp_path, sources={"x": table}, desk=desk), clock=clock)
         plan = x_day.plan_day(start=clock(), length=LENGTH, read_every=17, pause=timedelta(seconds=20))
         day = x_day.Day(network, plan)
