@@ -158,6 +158,11 @@ class App:
         self.clock = clock
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         self.policy = make_policy(settings)
+        for name in self.policy.settings.sources:
+            if name not in settings.sources:
+                raise ConfigError(
+                    f"handoff.sources.{name}: no source has this name; there are: {', '.join(settings.sources)}"
+                )
         self._sources = make_connectors(settings, clock)
         self._desks = make_desks(settings, clock)
         self._classifier = make_classifier(settings)
@@ -331,7 +336,8 @@ class App:
         done = await self.store.write(
             posts.take_in_delivery, delivered, source=source, body_hash=digest, now=self.clock()
         )
-        metrics.webhooks.labels(direction="in", outcome="repeated" if done is False else "taken").inc()
+        outcome = {True: "taken", False: "repeated", None: "conflict"}[done]
+        metrics.webhooks.labels(direction="in", outcome=outcome).inc()
         if done is None:
             return 409
         self.stream.wake(Stage.TRIAGE)

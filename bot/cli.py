@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +27,11 @@ COMMANDS = {
     "user": "bot.commands.people",
 }
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_STOPPED = 130
+
+SHOW_TRACEBACK = "HARKEN_TRACEBACK"
 
 
 class _Lazy(click.Group):
@@ -57,24 +63,41 @@ def harken(context: click.Context, config: Path | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    from bot.settings import ConfigError
-    from bot.store.engine import StoreError
-
     try:
         code = harken.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        code = 130
+        code = EXIT_STOPPED
     except click.ClickException as error:
         error.show()
         code = EXIT_USAGE
-    except (ConfigError, StoreError) as error:
-        click.echo(f"harken: {error}", err=True)
-        code = EXIT_USAGE
     except BrokenPipeError:
+        # Whoever read our output has gone; without this Python complains once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except KeyboardInterrupt:
-        code = 130
+    except Exception as error:
+        code = _explain(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: BaseException) -> int:
+    """Say in one sentence what went wrong; return the exit code."""
+    from bot.settings import ConfigError
+    from bot.store.engine import StoreError, StoreUnavailable
+
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, StoreUnavailable):
+        # Not EXIT_USAGE: nothing is wrong with what was asked, and a supervisor should try again.
+        click.echo(f"harken: {error}", err=True)
+        return EXIT_FAILED
+    if isinstance(error, ConfigError | StoreError):
+        click.echo(f"harken: {error}", err=True)
+        return EXIT_USAGE
+    if os.environ.get(SHOW_TRACEBACK):
+        traceback.print_exception(error)
+    where = f"set {SHOW_TRACEBACK}=1 to see where, and please report it"
+    click.echo(f"harken: unforeseen {type(error).__name__}: {error}; {where}", err=True)
+    return EXIT_FAILED

@@ -40,7 +40,7 @@ MIN_FREE = 0.05
 """Below this share of free disk the daemon is not ready."""
 
 
-OnReady: TypeAlias = Callable[[int | None], None]
+OnReady: TypeAlias = Callable[[int | None], object]
 """Called once with the port of the pages, None without them."""
 
 

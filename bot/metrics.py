@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+# A second series for each metric that only says when the process began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 registry = CollectorRegistry(auto_describe=True)
 
@@ -51,7 +61,6 @@ event_loop_lag = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
     registry=registry,
 )
-backup_last_success = Gauge("harken_backup_last_success_timestamp_seconds", "Last good back-up", registry=registry)
 build_info = Gauge("harken_build_info", "What runs", ["version", "database"], registry=registry)
 
 

@@ -23,6 +23,9 @@ log = structlog.get_logger()
 MAX_PAGES = 50
 """Pages of one look; what is left waits for the next."""
 
+MAX_LOOKUPS = 100
+"""Batches of look-ups in a row; what is left waits for the next tick."""
+
 MAX_PAUSE = timedelta(minutes=15)
 """A source in trouble is looked at again at least this often."""
 
@@ -92,25 +95,29 @@ class Poller:
         )
 
     async def recheck(self, *, older_than: timedelta) -> None:
-        """Look kept posts up again and follow edits and deletions; a batch a call."""
-        if not self._connector.capabilities.deletions or not await self._may_ask(f"recheck:{self.name}"):
+        """Look kept posts up again until none is due, and follow edits and deletions."""
+        if not self._connector.capabilities.deletions:
             return
+        for _ in range(MAX_LOOKUPS):
+            if not await self._may_ask(f"recheck:{self.name}") or not await self._recheck_some(older_than):
+                return
+
+    async def _recheck_some(self, older_than: timedelta) -> bool:
+        """Look one batch up; return whether there may be more."""
         before = self._clock() - older_than
-        ids = await self._store.read(
-            posts.due_for_recheck, self.name, before=before, limit=self._connector.capabilities.lookup_batch
-        )
+        limit = self._connector.capabilities.lookup_batch
+        ids = await self._store.read(posts.due_for_recheck, self.name, before=before, limit=limit)
         if not ids:
-            return
+            return False
         try:
             found = await self._connector.still_there(ids)
         except ConnectorError as error:
-            until = error.until if isinstance(error, RateLimited) else None
             log.info("recheck.postponed", source=self.name, why=type(error).__name__)
-            if until is not None:
-                await self._trouble("limited", error, until)
-            return
-        done = await self._store.write(posts.apply_recheck, self.name, ids, found, now=self._clock())
-        self._count(done)
+            if isinstance(error, RateLimited):
+                await self._trouble("limited", error, error.until)
+            return False
+        self._count(await self._store.write(posts.apply_recheck, self.name, ids, found, now=self._clock()))
+        return len(ids) == limit
 
     async def _read(self, stream: str) -> None:
         cursor = await self._store.read(posts.cursor, self.name, stream)

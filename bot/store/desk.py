@@ -145,6 +145,11 @@ def file(session: Session, case_id: int) -> CaseFile:
     )
 
 
+def opening(session: Session, case_id: int) -> tuple[int, CaseFile]:
+    """Return the last event's id and then the file: what happens in between is told again, nothing is missed."""
+    return events.latest_id(session), file(session, case_id)
+
+
 def claim(session: Session, case_id: int, *, user_id: int, take_over: bool, now: datetime) -> CaseView:
     """Give the case to a person. Raises Conflict when another has it, unless *take_over*."""
     row = _row(session, case_id)
@@ -207,7 +212,7 @@ def reopen(session: Session, case_id: int, *, user_id: int, now: datetime) -> Ca
 
 
 def _row(session: Session, case_id: int) -> CaseRow:
-    row = session.get(CaseRow, case_id)
+    row = session.get(CaseRow, case_id, with_for_update=True)
     if row is None:
         raise Missing("there is no such case")
     return row

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from bot.store import events, jobs, paging
 from bot.store.paging import Slice
 from bot.store.refusals import Conflict, Invalid, Missing
-from bot.store.tables import ArticleRow, CaseRow, JobRow, Origin, PostRow, ReplyRow, ReplyState, Stage, UserRow
+from bot.store.tables import ArticleRow, CaseRow, JobRow, Origin, Outcome, PostRow, ReplyRow, ReplyState, Stage, UserRow
 from connectors.post import storable
 from handoff.case import CaseState
 
@@ -153,7 +153,7 @@ def approve(
 
     revision: of the post as the person saw it; without it the post must not have changed since the draft was made.
     """
-    row = session.get(ReplyRow, reply_id)
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
     if row is None:
         raise Missing("there is no such reply")
     if row.approved_by is not None and row.state != ReplyState.DRAFTED:
@@ -182,17 +182,20 @@ def settle(session: Session, reply_id: int, *, was_said: bool, user_id: int, now
 
     Raises Missing, Conflict (it is not in question).
     """
-    row = session.get(ReplyRow, reply_id)
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
     if row is None:
         raise Missing("there is no such reply")
     if row.state != ReplyState.PERSON:
         raise Conflict(f"this reply is {row.state}; nobody needs to say whether it was said")
     if not was_said:
         row.reason = "a person looked: it was not said"
-        row.attempts = 0
+        row.attempts, row.first_sent_at, row.last_sent_at = 0, None, None
         _intend(session, row, user_id=user_id, now=now)
         return one(session, reply_id)
     row.state, row.sent_at, row.reason = ReplyState.SENT, now, "a person looked: it was said"
+    post = session.get(PostRow, row.post_id)
+    if post is not None and post.outcome != Outcome.DELETED:
+        post.outcome = Outcome.ANSWERED
     case = _case_of(session, row)
     if case is not None and case.state in (CaseState.OPEN, CaseState.CLAIMED):
         case.state = CaseState.WAITING
@@ -233,7 +236,7 @@ def _name(session: Session, user_id: int | None) -> str:
 
 
 def _case(session: Session, case_id: int) -> CaseRow:
-    case = session.get(CaseRow, case_id)
+    case = session.get(CaseRow, case_id, with_for_update=True)
     if case is None:
         raise Missing("there is no such case")
     return case
@@ -244,7 +247,7 @@ def _case_of(session: Session, row: ReplyRow) -> CaseRow | None:
 
 
 def _draft(session: Session, reply_id: int) -> ReplyRow:
-    row = session.get(ReplyRow, reply_id)
+    row = session.get(ReplyRow, reply_id, with_for_update=True)
     if row is None:
         raise Missing("there is no such reply")
     if row.state != ReplyState.DRAFTED:

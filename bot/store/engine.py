@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -29,6 +31,10 @@ SAFE_SQLITE = (3, 51, 3)
 
 class StoreError(Exception):
     """The store cannot be used; the message says what to do."""
+
+
+class StoreUnavailable(StoreError):
+    """The database does not answer, or cannot be written at present; try again later."""
 
 
 class Store:
@@ -64,8 +70,11 @@ class Store:
             _prepare_sqlite(self._writer, writes=True, checkpoints=checkpoints)
             _prepare_sqlite(self._reader, writes=False, checkpoints=False)
             writers = 1
+            # One connection serves whichever thread writes: two at once would share a transaction.
+            self._alone: AbstractContextManager[object] = threading.Lock()
         else:
             self.url = self.url.set(drivername="postgresql+psycopg")
+            self._alone = nullcontext()
             self._writer = self._reader = sa.create_engine(
                 self.url,
                 pool_size=readers + writers,
@@ -81,22 +90,28 @@ class Store:
         """The writing engine, for migrations and back-ups."""
         return self._writer
 
+    @contextmanager
+    def schema(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a writing transaction, for migrations."""
+        with _spoken(), self._alone, self._writer.begin() as connection:
+            yield connection
+
     @property
     def version(self) -> str:
         """Name and version of the database library, for the log and ``harken db status``."""
         if self.is_sqlite:
             return f"sqlite {sqlite3.sqlite_version}"
-        with self._reader.connect() as connection:
+        with _spoken(), self._reader.connect() as connection:
             return f"postgresql {connection.execute(sa.text('show server_version')).scalar_one()}"
 
     def read_now(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run *work* with a reading session on this thread."""
-        with Session(self._reader, expire_on_commit=False, autoflush=False) as session:
+        with _spoken(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
             return work(session, *args, **kwargs)
 
     def write_now(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run *work* in a writing transaction on this thread; what it returns is committed and synced."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with _spoken(), self._alone, Session(self._writer, expire_on_commit=False) as session, session.begin():
             return work(session, *args, **kwargs)
 
     async def read(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -121,6 +136,16 @@ class Store:
         if self._reader is not self._writer:
             self._reader.dispose()
         self._writer.dispose()
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """Turn the driver's trouble with the database itself into one sentence."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        first_line = str(error.orig).strip().partition("\n")[0]
+        raise StoreUnavailable(f"the database cannot be used: {first_line}") from error
 
 
 def masked_url(url: str) -> str:

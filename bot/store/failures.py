@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from bot.store.people import digest
 from bot.store.tables import SignInFailureRow
+from bot.store.upsert import insert_new, table_of
 
 LONGEST = timedelta(minutes=1)
 FORGET = timedelta(hours=1)
@@ -24,20 +25,20 @@ def attempt(session: Session, subjects: Mapping[str, int], *, now: datetime) -> 
     """Count a try, or return until when to wait (then nothing is counted). subjects: subject -> free tries."""
     session.connection().execute(sa.delete(SignInFailureRow).where(col(SignInFailureRow.last_at) < now - FORGET))
     free = {digest(subject): tries for subject, tries in subjects.items()}
-    rows = {
-        row.subject: row
-        for row in session.exec(select(SignInFailureRow).where(col(SignInFailureRow.subject).in_(free)))
-    }
-    until = max((row.last_at + _pause(row.count - free[key]) for key, row in rows.items()), default=now)
+    insert_new(session, table_of(SignInFailureRow), [{"subject": key, "count": 0, "last_at": now} for key in free])
+    # Locked in one order: tries at the same moment wait for each other and are all counted.
+    rows = session.exec(
+        select(SignInFailureRow)
+        .where(col(SignInFailureRow.subject).in_(free))
+        .order_by(col(SignInFailureRow.subject))
+        .with_for_update()
+    ).all()
+    until = max(row.last_at + _pause(row.count - free[row.subject]) for row in rows)
     if until > now:
         return until
-    for key in free:
-        row = rows.get(key)
-        if row is None:
-            session.add(SignInFailureRow(subject=key, count=1, last_at=now))
-        else:
-            row.count += 1
-            row.last_at = now
+    for row in rows:
+        row.count += 1
+        row.last_at = now
     return None
 
 

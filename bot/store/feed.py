@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,12 +94,16 @@ class Choices:
     sources: Sequence[str]
 
 
+COMMON = 2000
+"""A label that more posts have is looked for from the newest post back, a rarer one through its own index."""
+
 _LANGUAGE = sa.func.coalesce(col(TriageRow.language), col(PostRow.language))
 
 
 def page(session: Session, wanted: FeedFilter, *, limit: int, cursor: str | None = None) -> Slice[PostView]:
     """Return *limit* posts at most, newest first, after *cursor*. Raises Invalid."""
-    query = _query(wanted).order_by(col(PostRow.created_at).desc(), col(PostRow.id).desc()).limit(limit + 1)
+    query = _query(wanted, common=_common(session, wanted))
+    query = query.order_by(col(PostRow.created_at).desc(), col(PostRow.id).desc()).limit(limit + 1)
     if cursor is not None:
         query = query.where(paging.before(col(PostRow.created_at), col(PostRow.id), cursor))
     found = _views(session, query)
@@ -159,21 +163,33 @@ def correct(session: Session, post_id: int, *, head: str, label: str, user_id: i
     return one(session, post_id)
 
 
-def _query(wanted: FeedFilter) -> Any:
+def _common(session: Session, wanted: FeedFilter) -> frozenset[str]:
+    """Return which of the wanted labels many posts have: those are found by walking from the newest post back."""
+    found = set()
+    for head in ("intent", "sentiment", "urgency"):
+        if (value := getattr(wanted, head)) is not None:
+            some = select(sa.literal(1)).where(getattr(TriageRow, head) == value).limit(COMMON + 1).subquery()
+            if session.exec(select(sa.func.count()).select_from(some)).one() > COMMON:
+                found.add(head)
+    return frozenset(found)
+
+
+def _query(wanted: FeedFilter, *, common: frozenset[str] = frozenset()) -> Any:
     query = (
         select(PostRow, AuthorRow, TriageRow)
         .join(AuthorRow, col(AuthorRow.id) == PostRow.author_id)
         .join(TriageRow, col(TriageRow.post_id) == PostRow.id, isouter=True)
     )
-    equal: Mapping[Any, str | None] = {
+    equal: dict[Any, str | None] = {
         col(PostRow.channel): wanted.channel,
         col(PostRow.source): wanted.source,
         col(PostRow.outcome): wanted.outcome,
-        col(TriageRow.intent): wanted.intent,
-        col(TriageRow.sentiment): wanted.sentiment,
-        col(TriageRow.urgency): wanted.urgency,
         _LANGUAGE: wanted.language,
     }
+    for head in ("intent", "sentiment", "urgency"):
+        column = getattr(TriageRow, head)
+        # An expression keeps SQLite from the label's index, where it would sort every match of a common label.
+        equal[sa.func.coalesce(column, "") if head in common else column] = getattr(wanted, head)
     query = query.where(*(column == value for column, value in equal.items() if value is not None))
     if wanted.text:
         searched = (PostRow.text, PostRow.title, AuthorRow.handle, AuthorRow.display_name)

@@ -182,10 +182,13 @@ def depths(session: Session) -> list[Depth]:
     ]
 
 
-def next_due(session: Session, stage: Stage) -> datetime | None:
-    """Return when the next errand of *stage* becomes due, None when there is none."""
+def next_due(session: Session, stage: Stage, *, now: datetime) -> datetime | None:
+    """Return when the next errand of *stage* that nobody has claimed becomes due, None when there is none."""
     return session.exec(
         select(sa.func.min(JobRow.due_at)).where(
-            JobRow.stage == stage, col(JobRow.done_at).is_(None), col(JobRow.parked_at).is_(None)
+            JobRow.stage == stage,
+            col(JobRow.done_at).is_(None),
+            col(JobRow.parked_at).is_(None),
+            sa.or_(col(JobRow.claimed_until).is_(None), col(JobRow.claimed_until) < now),
         )
     ).one()

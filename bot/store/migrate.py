@@ -30,7 +30,7 @@ def head() -> str:
 
 def current(store: Store) -> str | None:
     """Return the revision the database has, None for an empty one."""
-    with store.engine.connect() as connection:
+    with store.schema() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -50,7 +50,7 @@ def upgrade(store: Store) -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     try:
-        with store.engine.begin() as connection:
+        with store.schema() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (CommandError, sa.exc.SQLAlchemyError) as error:

@@ -62,6 +62,7 @@ class Kept:
     edits: int
     outcome: str
     deleted: bool
+    checked_at: datetime
 
 
 def errand(post_id: int, edits: int) -> str:
@@ -218,6 +219,7 @@ def kept_of(row: Mapping[str, Any]) -> Kept:
         edits=row["edits"],
         outcome=row["outcome"],
         deleted=row["deleted_at"] is not None,
+        checked_at=row["checked_at"],
     )
 
 
@@ -367,7 +369,7 @@ def _edit(session: Session, post_id: int, edits: int, post: Post, now: datetime)
             edits=edits,
             edited_at=post.edited_at or now,
             facts=dict(post.facts),
-            addressed=sa.or_(_post.c.addressed, post.addressed),
+            addressed=sa.or_(_post.c.addressed, sa.literal(post.addressed)),
             checked_at=now,
             outcome=Outcome.OPEN,
         )

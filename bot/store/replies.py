@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from bot.store import events, jobs
-from bot.store.posts import kept
+from bot.store.posts import Kept, kept
 from bot.store.situations import SAID
 from bot.store.tables import CaseRow, JobRow, Origin, Outcome, PostRow, ReplyRow, ReplyState, Stage
 from bot.store.upsert import table_of
@@ -31,7 +31,7 @@ OPEN_STATES = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
     """A reply that has to leave. attempts: sends begun so far. first_sent_at, last_sent_at: when
-    the first and the latest of them began."""
+    the first and the latest of them began. checked_at: when the network last showed the post to us."""
 
     id: int
     state: ReplyState
@@ -43,6 +43,7 @@ class Errand:
     last_sent_at: datetime | None
     post_id: int
     case_id: int | None
+    checked_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def errand(session: Session, reply_id: int) -> Errand | None:
     row = session.get(ReplyRow, reply_id)
     if row is None or row.state not in OPEN_STATES:
         return None
-    return _errand(row, kept(session, [row.post_id])[row.post_id].post)
+    return _errand(row, kept(session, [row.post_id])[row.post_id])
 
 
 def begin(session: Session, reply_id: int, *, now: datetime) -> Errand | Stop | None:
@@ -78,7 +79,7 @@ def begin(session: Session, reply_id: int, *, now: datetime) -> Errand | Stop | 
     row.first_sent_at = row.first_sent_at or now
     row.last_sent_at = now
     session.add(row)
-    return _errand(row, target.post)
+    return _errand(row, target)
 
 
 def sent(session: Session, reply_id: int, outcome: Sent, *, now: datetime, job_id: int | None) -> None:
@@ -225,7 +226,8 @@ def _close(session: Session, row: ReplyRow, kind: str, now: datetime, job_id: in
         jobs.finish(session, [job_id], now=now)
 
 
-def _errand(row: ReplyRow, target: Post) -> Errand:
+def _errand(row: ReplyRow, kept_post: Kept) -> Errand:
+    target = kept_post.post
     made: dict[str, Any] = {"key": row.key, "target": target, "text": row.text, "created_at": row.created_at}
     return Errand(
         id=row.id or 0,
@@ -238,4 +240,5 @@ def _errand(row: ReplyRow, target: Post) -> Errand:
         last_sent_at=row.last_sent_at,
         post_id=row.post_id,
         case_id=row.case_id,
+        checked_at=kept_post.checked_at,
     )

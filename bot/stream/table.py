@@ -32,7 +32,7 @@ class TableStream:
         while not self._stopped:
             news.clear()
             now = self._clock()
-            due = await self._store.read(jobs.next_due, stage)
+            due = await self._store.read(jobs.next_due, stage, now=now)
             claimed: list[Job] = []
             if due is not None and due <= now:
                 claimed = await self._store.write(jobs.claim, stage, holder=self._holder, now=now, limit=batch)

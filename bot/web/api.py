@@ -176,7 +176,7 @@ async def reply(request: web.Request) -> web.StreamResponse:
 
 async def replies(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/replies"""
-    return await _page(request, drafts.page, ReplyFilter(**_asked(request, REPLY_FILTERS)))
+    return await _page(request, drafts.page, _reply_filter(request))
 
 
 async def one_reply(request: web.Request) -> web.StreamResponse:
@@ -259,6 +259,11 @@ async def _act(request: web.Request, act: Any, *, status: int = 200, **more: Any
 
 def _asked(request: web.Request, filters: Mapping[str, Sequence[str]]) -> dict[str, str | None]:
     return {name: intake.choice(request, name, allowed or None) for name, allowed in filters.items()}
+
+
+def _reply_filter(request: web.Request) -> ReplyFilter:
+    asked = _asked(request, REPLY_FILTERS)
+    return ReplyFilter(state=asked["state"], channel=asked["channel"], source=asked["source"])
 
 
 def _limit(request: web.Request) -> int:

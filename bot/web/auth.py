@@ -18,7 +18,7 @@ from bot.web.problems import Problem, is_api
 from bot.web.route import Access, access_of
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-FORM: web.RequestKey[Mapping[str, str]] = web.RequestKey("form", Mapping)  # type: ignore[type-abstract]
+FORM: web.RequestKey[Mapping[str, str]] = web.RequestKey("form", Mapping)
 
 
 def cookie_name(parts: Parts) -> str:

@@ -13,7 +13,7 @@ import regex
 from aiohttp import web
 
 from bot.store import desk, drafts, feed
-from bot.store.desk import CaseFile, CaseFilter
+from bot.store.desk import CaseFilter
 from bot.store.events import Event
 from bot.store.refusals import Invalid
 from bot.web import intake
@@ -225,7 +225,7 @@ async def _show(
     refused: str | None = None,
 ) -> web.Response:
     parts = request.app[PARTS]
-    last, file = await parts.store.read(_open, case_id)
+    last, file = await parts.store.read(desk.opening, case_id)
     texts = {each.id: (edited or {}).get(each.id, each.text) for each in file.replies}
     lengths = {each.id: await measure(parts, each.source, texts[each.id]) for each in file.replies}
     return render(
@@ -247,8 +247,3 @@ async def _show(
         revisions={post.id: post.revision for post in file.posts},
         stream=f"/cases/{case_id}/events?after={last}",
     )
-
-
-def _open(session: Any, case_id: int) -> tuple[int, CaseFile]:
-    last, _ = feed.opening(session, feed.FeedFilter(), limit=0, cursor=None)
-    return last, desk.file(session, case_id)

@@ -17,6 +17,7 @@ DELIVERY = {
     400: "the delivery cannot be read",
     401: "the signature, its time or the secret is not right",
     404: "no source of that name takes deliveries",
+    409: "a delivery of this id with another body was taken before",
     413: "the delivery is too large",
 }
 

@@ -109,8 +109,8 @@ def _parameters(route: Route, doc: Doc) -> list[dict[str, Any]]:
         schema = {"type": "integer", "minimum": 0} if pattern else {"type": "string"}
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     for name, allowed in doc.query.items():
-        schema = {"type": "string", **({"enum": list(allowed)} if allowed else {})}
-        found.append({"name": name, "in": "query", "schema": schema})
+        wanted: dict[str, Any] = {"type": "string", **({"enum": list(allowed)} if allowed else {})}
+        found.append({"name": name, "in": "query", "schema": wanted})
     if doc.paged and doc.answer.__name__ != "SourceView":
         found.append({"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}})
         found.append({"name": "cursor", "in": "query", "schema": {"type": "string"}})

@@ -34,7 +34,7 @@ class Access(StrEnum):
 class Doc:
     """What the OpenAPI document says of a route.
 
-    query: parameter -> allowed values, () for any text. answer: type of the answer. paged: a list of them with a cursor.
+    query: parameter -> allowed values, () for any text. answer: type of the answer. paged: a list of them and a cursor.
     """
 
     summary: str

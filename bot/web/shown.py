@@ -21,12 +21,12 @@ _STACKED = regex.compile(r"(\p{M}{3})\p{M}+")
 
 def text(value: str) -> str:
     """Return *value* with control characters and direction overrides written out, for a block of its own."""
-    return _STACKED.sub(r"\1", _IN_TEXT.sub(_name_it, value))
+    return str(_STACKED.sub(r"\1", _IN_TEXT.sub(_name_it, value)))
 
 
 def name(value: str) -> str:
     """Return *value* for one line inside <bdi>: nothing in it can reorder, hide or break the line."""
-    return _STACKED.sub(r"\1", _IN_NAME.sub(_name_it, value))
+    return str(_STACKED.sub(r"\1", _IN_NAME.sub(_name_it, value)))
 
 
 def url(value: str | None) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import TracebackType
+from typing import Self
 
 import structlog
 from aiohttp import web
@@ -107,6 +109,15 @@ class Site:
         app.on_shutdown.append(_end_streams)
         app.on_cleanup.append(_close)
         return app
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def start(self) -> None:
         """Serve on the configured host and port; ``port`` is the real one where 0 was configured."""

@@ -1,0 +1,1 @@
+"""How the shipped heads were made; the running bot never imports this."""

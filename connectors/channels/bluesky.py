@@ -33,7 +33,7 @@ from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
 from connectors.protocol import BadItem, Capabilities, Cursor, Page, SendClass
 from connectors.registry import Channel, Clock
 from connectors.settings import SourceSettings
-from connectors.walk import Leaf, Listed, walk
+from connectors.walk import Attempts, Leaf, Listed, Read, remembered, walk
 
 KIND = "bluesky"
 MENTIONS, SEARCH = "mentions", "search:"
@@ -58,7 +58,7 @@ class BlueskySettings(SourceSettings):
     handle: str = Field(min_length=1, description="like brand.bsky.social")
     app_password: SecretStr = Field(description="made under Settings, Privacy and security, App passwords")
     mentions: bool = True
-    search: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
 
     @field_validator("base_url")
     @classmethod
@@ -110,6 +110,7 @@ class BlueskyConnector:
         )
         self._client: _Client | None = None
         self._me: Author | None = None
+        self._attempts: Attempts[Leaf] = Attempts()
         self._signing_in = asyncio.Lock()
         self._sign_ins: deque[datetime] = deque(maxlen=SIGN_INS[-1][1])
 
@@ -127,7 +128,7 @@ class BlueskyConnector:
     # Listening
 
     def streams(self) -> Sequence[str]:
-        searches = [f"{SEARCH}{query}" for query in self._settings.search]
+        searches = [f"{SEARCH}{query}" for query in self._settings.queries]
         return [MENTIONS, *searches] if self._settings.mentions else searches
 
     async def identity(self) -> Author:
@@ -140,15 +141,17 @@ class BlueskyConnector:
     async def fetch(self, stream: str, cursor: Cursor | None) -> Page:
         await self.identity()
         settings = self._settings
+        now = self._clock()
         seen = await walk(
-            self._reader(stream),
+            remembered(self._reader(stream), self._attempts.resume(stream, cursor, now)),
             cursor,
-            now=self._clock(),
+            now=now,
             lookback=settings.lookback,
             overlap=settings.overlap,
             max_first_pages=settings.max_first_pages,
         )
         views = await self._views(seen.items) if stream == MENTIONS else {}
+        self._attempts.done(stream)
         posts: dict[str, Post] = {}  # a reply that mentions us is two notifications of one post
         bad: list[BadItem] = []
         for item in seen.items:
@@ -255,7 +258,7 @@ class BlueskyConnector:
 
     # Asking
 
-    def _reader(self, stream: str) -> Callable[[str | None], Any]:
+    def _reader(self, stream: str) -> Read:
         query = stream.removeprefix(SEARCH)
         if stream == MENTIONS:
 

@@ -6,7 +6,7 @@ Sources: docs.joinmastodon.org (methods, entities, api/rate-limits). docs/channe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -26,13 +26,14 @@ from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
 from connectors.protocol import BadItem, Capabilities, Cursor, Page, SendClass
 from connectors.registry import Channel, Clock
 from connectors.settings import SourceSettings
-from connectors.walk import Leaf, Listed, walk
+from connectors.walk import Attempts, Leaf, Listed, Read, remembered, walk
 
 KIND = "mastodon"
 MENTIONS, SEARCH = "mentions", "search:"
 NOTIFICATIONS_A_PAGE, STATUSES_A_PAGE = 80, 40  # the most methods/notifications and methods/timelines give
 LOOKUP_BATCH = 20  # ids GET /api/v1/statuses takes at most
 KEYED_FOR = timedelta(minutes=30)  # the key is kept an hour (methods/statuses); half of it is ours to rely on
+CONTEXT_HOLDS = 4_000  # a thread of about so many answers is cut short (methods/statuses, context: 4,096)
 FIND_PAGES = 25
 CLOCK_SLACK = timedelta(minutes=10)
 LONGEST_WAIT = timedelta(days=1)
@@ -42,12 +43,12 @@ log = structlog.get_logger()
 
 
 class MastodonSettings(SourceSettings):
-    """One account on one server. search: ``#tag`` for a tag's timeline, anything else for full-text search."""
+    """One account on one server. queries: ``#tag`` for a tag's timeline, anything else for full-text search."""
 
     base_url: str = Field(description="the server's address, https://...")
     access_token: SecretStr = Field(description="of your application; scopes read and write:statuses")
     mentions: bool = True
-    search: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
 
     @field_validator("base_url")
     @classmethod
@@ -88,6 +89,7 @@ class MastodonConnector:
         self._me: Author | None = None
         self._knows_limits = False
         self._has_batch = True
+        self._attempts: Attempts[Leaf] = Attempts()
 
     async def __aenter__(self) -> Self:
         timeout_s = self._settings.timeout_s
@@ -118,7 +120,7 @@ class MastodonConnector:
     # Listening
 
     def streams(self) -> Sequence[str]:
-        searches = [f"{SEARCH}{query}" for query in self._settings.search]
+        searches = [f"{SEARCH}{query}" for query in self._settings.queries]
         return [MENTIONS, *searches] if self._settings.mentions else searches
 
     async def identity(self) -> Author:
@@ -133,14 +135,16 @@ class MastodonConnector:
     async def fetch(self, stream: str, cursor: Cursor | None) -> Page:
         await self.identity()
         settings = self._settings
+        now = self._clock()
         seen = await walk(
-            self._reader(stream),
+            remembered(self._reader(stream), self._attempts.resume(stream, cursor, now)),
             cursor,
-            now=self._clock(),
+            now=now,
             lookback=settings.lookback,
             overlap=settings.overlap,
             max_first_pages=settings.max_first_pages,
         )
+        self._attempts.done(stream)
         posts: list[Post] = []
         bad: list[BadItem] = []
         for item in seen.items:
@@ -208,7 +212,18 @@ class MastodonConnector:
 
     async def find(self, reply: Reply) -> Sent | None:
         me = await self.identity()
-        since, words, below = reply.created_at - CLOCK_SLACK, _squeezed(reply.text), None
+        try:
+            answer = await self._ask(lambda api: api.status_context(_path(reply.target.id)))
+        except _Gone:  # the post answered is deleted; our reply may stand
+            return await self._find_among_ours(reply, me, may_be_orphan=True)
+        below = listed(parse(answer.body), "descendants")
+        found = self._said(reply, (status for status in below if text(status, "account", "id") == me.id))
+        if found is None and len(below) >= CONTEXT_HOLDS:
+            return await self._find_among_ours(reply, me, may_be_orphan=False)
+        return found
+
+    async def _find_among_ours(self, reply: Reply, me: Author, *, may_be_orphan: bool) -> Sent | None:
+        since, below = reply.created_at - CLOCK_SLACK, None
         for _ in range(FIND_PAGES):
             answer = await self._ask(
                 lambda api, below=below: api.account_statuses(  # type: ignore[misc]
@@ -216,14 +231,23 @@ class MastodonConnector:
                 )
             )
             page = listed(parse(answer.body))
-            for status in page:
-                if text(status, "in_reply_to_id") == reply.target.id and _squeezed(self._words(status)) == words:
-                    return Sent(id=ident(status, "id"), url=text(status, "url") or None)
+            if found := self._said(reply, page, may_be_orphan=may_be_orphan):
+                return found
             leaf = _leaf(page, lambda status: when(status, "created_at"))
             if leaf.below is None or leaf.below == below or _all_before(leaf, since):
                 return None
             below = leaf.below
         raise Unavailable("too many posts of our own since that reply; look at the account by hand")
+
+    def _said(self, reply: Reply, statuses: Iterable[object], *, may_be_orphan: bool = False) -> Sent | None:
+        """Return which of *statuses*, all ours, is *reply*. An orphan lost its parent when that was deleted."""
+        words = _squeezed(reply.text)
+        for status in statuses:
+            parent = text(status, "in_reply_to_id")
+            is_orphan = may_be_orphan and not parent and reply.target.author.id in _named(status)
+            if (parent == reply.target.id or is_orphan) and _squeezed(self._words(status)) == words:
+                return Sent(id=ident(status, "id"), url=text(status, "url") or None)
+        return None
 
     def may_reply(self, post: Post) -> Refusal | None:
         """Mastodon forbids nothing to who was addressed; it lets nobody talk to themselves on our account."""
@@ -239,7 +263,7 @@ class MastodonConnector:
 
     # Asking
 
-    def _reader(self, stream: str) -> Callable[[str | None], Any]:
+    def _reader(self, stream: str) -> Read:
         query = stream.removeprefix(SEARCH)
         if stream == MENTIONS:
 
@@ -393,8 +417,6 @@ class MastodonConnector:
             kind = PostKind.QUOTE
         if look(status, "content") is not None and not isinstance(look(status, "content"), str):
             raise Unreadable("no text in content")
-        mentioned = look(status, "mentions")
-        named = {text(each, "id") for each in mentioned} if isinstance(mentioned, list) else set()
         visibility = text(status, "visibility") or "public"
         url = text(status, "url") or text(status, "uri")
         return Post(
@@ -410,7 +432,9 @@ class MastodonConnector:
             language=text(status, "language") or None,
             parent_id=parent,
             root_id=None if parent else post_id,
-            addressed=addressed or me in named or (me is not None and text(status, "in_reply_to_account_id") == me),
+            addressed=addressed
+            or me in _named(status)
+            or (me is not None and text(status, "in_reply_to_account_id") == me),
             is_own=author.id == me,
             is_private=visibility == "direct",
             facts={
@@ -461,6 +485,12 @@ def _leaf(items: Sequence[object], arrived: Callable[[object], datetime]) -> Lea
         except Unreadable:
             found.append(Listed(item=item, at=None))
     return Leaf(items=found, below=below)
+
+
+def _named(status: object) -> set[str]:
+    """Return the ids of the accounts that *status* mentions."""
+    mentioned = look(status, "mentions")
+    return {text(each, "id") for each in mentioned} if isinstance(mentioned, list) else set()
 
 
 def _all_before(leaf: Leaf, moment: datetime) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
@@ -82,17 +82,17 @@ class Bench:
 
     def replies(self) -> list[ReplyRow]:
         """All replies, oldest first."""
-        return self.store.read_now(lambda session: list(session.exec(select(ReplyRow).order_by(ReplyRow.id))))
+        return self.store.read_now(lambda session: list(session.exec(select(ReplyRow).order_by(col(ReplyRow.id)))))
 
     def cases(self) -> list[CaseRow]:
         """All cases, oldest first."""
-        return self.store.read_now(lambda session: list(session.exec(select(CaseRow).order_by(CaseRow.id))))
+        return self.store.read_now(lambda session: list(session.exec(select(CaseRow).order_by(col(CaseRow.id)))))
 
     def outcomes(self) -> list[str]:
         """Where each post's way ended, oldest first."""
 
         def ends(session: Session) -> list[str]:
-            return list(session.exec(select(PostRow.outcome).order_by(PostRow.id)))
+            return list(session.exec(select(PostRow.outcome).order_by(col(PostRow.id))))
 
         return self.store.read_now(ends)
 

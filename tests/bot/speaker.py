@@ -29,10 +29,10 @@ class Speaker:
     finds: bool = True
     refusal: Refusal | None = None
     threads: dict[str, list[Post]] = field(default_factory=dict)
+    standing: dict[str, Post | None] = field(default_factory=dict)
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(
+    def __post_init__(self) -> None:
+        self.capabilities = Capabilities(
             send_class=self.send_class,
             length=LengthRule(unit=Unit.CHARACTERS, limit=280),
             thread=True,
@@ -62,7 +62,7 @@ class Speaker:
         return self.threads.get(post.id, [])
 
     async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
-        return {}
+        return {key: post for key, post in self.standing.items() if key in ids}
 
     async def send(self, reply: Reply) -> Sent:
         if self.before and (error := self.before.pop(0)) is not None:

@@ -19,13 +19,9 @@ from connectors.channels.x.settings import OAUTH1
 from tests.bot.books import Books
 from tests.bot.brand import make_settings, source_on
 from tests.networks import day as x_day
-from tests.networks import mastodon_day
 from tests.networks.clock import FastClock
 from tests.networks.desks import FakeZendesk
-from tests.networks.faults import Fault, Network, Seen, Trouble, serve_in_thread
-from tests.networks.mastodon import MastodonNetwork
-from tests.networks.reddit import Reddit
-from tests.networks.reddit_day import RedditDay
+from tests.networks.faults import Fault, Seen, Trouble, serve_in_thread
 from tests.networks.x import USER_TOKEN, XNetwork
 
 RATE = 60

@@ -82,7 +82,7 @@ class Bench(Rig):
 
     @pytest.fixture
     async def connector(self, network: MastodonNetwork, clock: HandClock) -> AsyncIterator[MastodonConnector]:
-        async with self.make_connector(network, clock, timeout_s=2, search=["#parcel", "late parcel"]) as connector:
+        async with self.make_connector(network, clock, timeout_s=2, queries=["#parcel", "late parcel"]) as connector:
             yield connector
 
     async def reply(self, connector: MastodonConnector, network: MastodonNetwork, words: str, **post: Any) -> Reply:
@@ -129,6 +129,20 @@ class TestMastodonWrites(Bench):
         assert len(network.ledger) == 1
         await connector.send(reply)
         assert len(network.ledger) == 2, "this server says everything it is told: only looking first prevents it"
+
+    async def test_a_reply_whose_target_was_deleted_since_is_still_found(
+        self, connector: MastodonConnector, network: MastodonNetwork, clock: HandClock
+    ) -> None:
+        reply = await self.reply(connector, network, "On its way.")
+        sent = await connector.send(reply)
+        network.post(f"@{CUSTOMER} On its way, too.", at=clock.now, by=OUR_ACCT)
+        network.post("@other@letters.example On its way.", at=clock.now, by=OUR_ACCT)
+        for n in range(60):
+            network.post(f"another of ours {n}", at=clock.now, by=OUR_ACCT)
+        network.delete(reply.target.id)
+        assert await connector.find(reply) == sent
+        network.delete(sent.id)
+        assert await connector.find(reply) is None
 
     async def test_after_an_hour_the_key_is_forgotten_but_the_read_back_sees(
         self, connector: MastodonConnector, network: MastodonNetwork, clock: HandClock
@@ -265,7 +279,7 @@ class TestMastodonReads(Bench):
         assert all("api/v1/instance" not in seen.path for seen in network.requests)
 
     async def test_a_tag_is_one_part_of_a_path(self, network: MastodonNetwork, clock: HandClock) -> None:
-        async with self.make_connector(network, clock, search=["#../../x?y"]) as connector:
+        async with self.make_connector(network, clock, queries=["#../../x?y"]) as connector:
             await connector.fetch("search:#../../x?y", None)
         assert "/api/v1/timelines/tag/../../x?y" in [seen.path for seen in network.requests]
 

@@ -50,7 +50,7 @@ class Caller:
             cursor = page.cursor
             heard |= {post.id: post for post in page.posts}
             if not page.more:
-                self.clock.advance(minutes=1)
+                self.clock.advance(minutes=4)
         return heard
 
     async def say(self, reply: Reply) -> None:
@@ -78,6 +78,7 @@ def network(clock: HandClock) -> Iterator[MastodonNetwork]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("idempotency", Idempotency)
 async def test_a_day_of_bursts_lateness_and_bad_weather_loses_nothing_and_says_nothing_twice(
     network: MastodonNetwork, clock: HandClock, idempotency: Idempotency

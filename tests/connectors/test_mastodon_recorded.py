@@ -219,8 +219,10 @@ async def test_a_recorded_reply_is_sent_and_found(connector: MastodonConnector, 
     reply = Reply(key="k", target=a_post(target), text=text, created_at=a_post(target).created_at)
     sent = await connector.send(reply)
     assert sent.id == answer["id"]
-    me = await connector.identity()
-    network.fail(Fault(status=200, body=orjson.dumps([answer]), headers=JSON), path=f"/api/v1/accounts/{me.id}/")
+    account = json.loads(turn_of("test_account_lookup", "GET", "verify_credentials").body)
+    ours = {**answer, "account": {**answer["account"], "id": account["id"]}}
+    thread = orjson.dumps({"ancestors": [], "descendants": [ours]})
+    network.fail(Fault(status=200, body=thread, headers=JSON), path=f"/api/v1/statuses/{target['id']}/context")
     assert await connector.find(reply) == sent
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from connectors import walk as walking
 from connectors.errors import Unavailable
-from connectors.walk import Leaf, Listed, Look, walk
+from connectors.walk import Attempts, Leaf, Listed, Look, remembered, walk
 from tests.networks.clock import NOON, HandClock
 
 OVERLAP = timedelta(minutes=15)
@@ -135,3 +135,47 @@ async def test_a_server_that_repeats_its_page_for_ever_ends_the_walk() -> None:
 async def test_a_cursor_that_is_not_ours_is_refused_and_not_taken_for_a_first_visit(cursor: str) -> None:
     with pytest.raises(Unavailable, match="cursor"):
         await look(Shelf(), cursor, NOON)
+
+
+async def test_trouble_halfway_does_not_cost_the_way() -> None:
+    """Each fifth request fails, and the way is twelve pages long: without a memory it would never be gone."""
+    shelf, clock, attempts, asked = Shelf(), HandClock(), Attempts[Leaf](), 0
+    cursor = (await look(shelf, None, clock.now)).cursor
+    names = [shelf.put(clock.advance(seconds=1)) for _ in range(58)]
+
+    async def read(below: str | None) -> Leaf:
+        nonlocal asked
+        asked += 1
+        if asked % 5 == 0:
+            raise Unavailable("each fifth")
+        return await shelf.read(below)
+
+    for _ in range(9):
+        try:
+            seen = await walk(
+                remembered(read, attempts.resume("mentions", cursor, clock.now)),
+                cursor,
+                now=clock.now,
+                lookback=timedelta(hours=1),
+                overlap=OVERLAP,
+                max_first_pages=3,
+            )
+        except Unavailable:
+            continue
+        assert list(seen.items) == names
+        assert asked < 20
+        return
+    pytest.fail("no progress")
+
+
+def test_an_old_attempt_and_one_at_another_cursor_are_forgotten() -> None:
+    attempts = Attempts[int]()
+    attempts.resume("mentions", "a", NOON)[None] = 1
+    assert attempts.resume("mentions", "a", NOON + timedelta(minutes=1)) == {None: 1}
+    assert attempts.resume("search:x", "a", NOON) == {}
+    assert attempts.resume("mentions", "a", NOON + timedelta(minutes=11)) == {}
+    attempts.resume("mentions", "a", NOON)[None] = 1
+    assert attempts.resume("mentions", "b", NOON) == {}
+    attempts.resume("mentions", "b", NOON)[None] = 1
+    attempts.done("mentions")
+    assert attempts.resume("mentions", "b", NOON) == {}

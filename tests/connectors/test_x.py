@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -278,8 +279,24 @@ class TestX(ConnectorContract[XNetwork]):
         post_id = self.seed(network, at=clock.now - minutes(9), text=TEXT)
         bad = next(str(tweet.id) for tweet in network.tweets.values() if tweet.raw)
         assert set(await brand.still_there([post_id, bad])) == {post_id}
-        with pytest.raises(Unavailable):
-            await brand.still_there([bad])
+        assert dict(await brand.still_there([bad])) == {}
+
+    @pytest.mark.parametrize(
+        ("kind", "expected"),
+        [
+            ("resource-not-found", {"77": None}),
+            ("not-authorized-for-resource", {"77": None}),
+            ("resource-unavailable", {}),
+            ("something-new", {}),
+        ],
+    )
+    async def test_only_two_reasons_mean_gone(
+        self, brand: XConnector, network: XNetwork, kind: str, expected: dict[str, None]
+    ) -> None:
+        await brand.identity()
+        error = {"resource_id": "77", "value": "77", "type": f"https://api.twitter.com/2/problems/{kind}"}
+        network.fail(Fault(status=200, body=orjson.dumps({"errors": [error]}), headers=JSON), path="/2/tweets")
+        assert dict(await brand.still_there(["77"])) == expected
 
     # Threads
 

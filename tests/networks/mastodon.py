@@ -62,7 +62,7 @@ class Status:
 class MastodonNetwork(Network):
     """One server with our account on it.
 
-    lag: how long our own posts stay out of lists after they were taken. twice: ids that each stand in two notifications.
+    lag: how long our own posts stay out of lists once taken. twice: ids that stand in two notifications each.
     """
 
     def __init__(
@@ -256,7 +256,11 @@ class MastodonNetwork(Network):
         while status.in_reply_to_id and status.in_reply_to_id in self.statuses:
             status = self.statuses[status.in_reply_to_id]
             above.insert(0, status)
-        below = [s for s in self.statuses.values() if s.in_reply_to_id == request.match_info["id"]]
+        below = [
+            each
+            for each in self.statuses.values()
+            if each.in_reply_to_id == request.match_info["id"] and (each.surfaces_at or each.created_at) <= self.clock()
+        ]
         return answer(
             {"ancestors": [self._shape(each) for each in above], "descendants": [self._shape(each) for each in below]}
         )

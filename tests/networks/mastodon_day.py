@@ -1,7 +1,7 @@
 """A scripted day on Mastodon: a thousand mentions in bursts, late and twice, and weather on both roads.
 
-Everything is planned from a seed and put into the fake network beforehand; it surfaces as the network's clock moves, hand
-clock or real one. ``verdict`` compares the plan, the ledger and what the listener kept.
+Everything is planned from a seed and put into the fake network beforehand; it surfaces as the network's clock moves,
+hand clock or real one. ``verdict`` compares the plan, the ledger and what the listener kept.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from oauthlib.common import Request as SignedRequest  # type: ignore[import-untyped]
-from oauthlib.oauth1.rfc5849 import signature  # type: ignore[import-untyped]
+from oauthlib.common import Request as SignedRequest
+from oauthlib.oauth1.rfc5849 import signature
 
 from connectors.length import LengthRule, Unit
 from tests.networks.clock import system_clock

@@ -31,6 +31,8 @@ SEARCH_REACH = timedelta(days=7)  # docs.x.com/x-api/posts/search: recent search
 REACH_MARGIN = timedelta(minutes=1)  # for the time between our clock and X's
 TIMELINE_PAGES = 32  # 3,200 own posts, all that X gives
 MAX_ABOVE = 50  # posts of a thread read above one
+# docs.x.com/x-api/fundamentals/response-codes-and-errors: deleted; protected or suspended. Others may pass.
+GONE = frozenset({"resource-not-found", "not-authorized-for-resource"})
 URL_COST = 23  # docs.x.com/fundamentals/counting-characters
 
 log = structlog.get_logger()
@@ -166,10 +168,7 @@ class XConnector:
             for version in each.versions
         }
         there: dict[str, Post | None] = {each: by_version[each] for each in ids if each in by_version}
-        there |= {each: None for each in ids if each in gone and each not in there}
-        if not there:
-            raise Unavailable("X names none of the posts asked for")
-        return there
+        return there | {each: None for each in ids if each in gone and each not in there}
 
     async def send(self, reply: Reply) -> Sent:
         if not self._settings.may_write:
@@ -295,7 +294,8 @@ class XConnector:
             reads += read_all(answer, me, included=True)[0]
         errors = answer.get("errors")
         missing = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-        return reads, {str(each.get("resource_id") or each.get("value")) for each in missing}
+        gone = [each for each in missing if str(each.get("type")).rpartition("/")[2] in GONE]
+        return reads, {str(each.get("resource_id") or each.get("value")) for each in gone}
 
     def _sent(self, new: str) -> Sent:
         handle = self._me.handle if self._me is not None else "i"

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.store import posts, replies
+from bot.store import drafts, people, posts, replies
 from bot.store.engine import Store
 from bot.store.tables import Outcome, ReplyState
 from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
@@ -208,3 +208,19 @@ async def test_what_was_being_sent_when_the_daemon_died_is_looked_up(store: Stor
         await bench.deliver()
     assert [reply.state for reply in bench.replies()] == [ReplyState.SENT]
     assert len(bench.speaker.ledger) == 1
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_post_seen_long_ago_is_looked_at_again_before_the_reply(store: Store, *, gone: bool) -> None:
+    bench = Bench(store, mode="draft")
+    post = make_post(1)
+    bench.hear(post)
+    await bench.decide()
+    bench.wait(hours=3)
+    bench.speaker.standing = {"1": None if gone else post}
+    person = store.write_now(people.add, email="a@b.example", name="A", role=people.Role.AGENT, now=bench.now)
+    reply_id = bench.replies()[0].id or 0
+    store.write_now(drafts.approve, reply_id, text=None, revision=None, user_id=person.id, now=bench.now)
+    await bench.deliver()
+    assert len(bench.speaker.ledger) == (0 if gone else 1)
+    assert [reply.state for reply in bench.replies()] == [ReplyState.CANCELLED if gone else ReplyState.SENT]

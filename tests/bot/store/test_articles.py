@@ -129,7 +129,7 @@ async def test_vectors_are_made_once_for_each_model(shelf: Store) -> None:
     assert embedder.asked == [*HOURS.passages, *REFUND.passages]
     assert await articles.refresh_vectors(shelf, embedder, model="m1") == 0
     first = shelf.read_now(articles.entries)[0]
-    assert len(first.vectors) == 2 * 384 * len(REFUND.passages)
+    assert len(first.vectors) == 2 * 384 * len(HOURS.passages)
     assert shelf.read_now(articles.state) != before
     assert await articles.refresh_vectors(shelf, embedder, model="m2") == 2
 

@@ -43,7 +43,8 @@ def test_all_of_it_is_understood() -> None:
         wordings={"default": "Refunds take five days.", "x": "Five days."},
     )
     assert article.language == "pt"
-    assert article.passages == (article.title, *article.questions, article.body)
+    asked = (article.title, *article.questions)
+    assert article.passages == (*asked, *(f"@us {each}" for each in asked), article.body)
 
 
 @pytest.mark.parametrize(

@@ -210,9 +210,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_post_checked_at", "post", ["checked_at"], unique=False)
     op.create_index("ix_post_created_at", "post", ["created_at"], unique=False)
-    op.create_index("ix_post_outcome", "post", ["outcome"], unique=False)
-    op.create_index("ix_post_source", "post", ["source"], unique=False)
     op.create_index("post_author_created", "post", ["author_id", "created_at"], unique=False)
+    op.create_index("post_channel_created", "post", ["channel", "created_at"], unique=False)
+    op.create_index("post_outcome_created", "post", ["outcome", "created_at"], unique=False)
+    op.create_index("post_source_created", "post", ["source", "created_at"], unique=False)
     op.create_index("post_root", "post", ["channel", "root_id"], unique=False)
 
     op.create_table(
@@ -484,9 +485,10 @@ def downgrade() -> None:
 
     op.drop_table("session")
     op.drop_index("post_root", table_name="post")
+    op.drop_index("post_source_created", table_name="post")
+    op.drop_index("post_outcome_created", table_name="post")
+    op.drop_index("post_channel_created", table_name="post")
     op.drop_index("post_author_created", table_name="post")
-    op.drop_index("ix_post_source", table_name="post")
-    op.drop_index("ix_post_outcome", table_name="post")
     op.drop_index("ix_post_created_at", table_name="post")
     op.drop_index("ix_post_checked_at", table_name="post")
 

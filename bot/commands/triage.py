@@ -1,0 +1,182 @@
+"""``harken triage``: label a file of texts, row by row, with bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+import click
+import orjson
+
+from bot.commands import engine as engines
+from bot.commands.options import with_settings
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from classifiers.triage import Text, Triage
+
+MAX_LINE = 16 * 2**20
+"""Bytes in a row; more is no text of a post and would fill the memory."""
+
+LABELS = ("sentiment", "intent", "urgency", "toxicity", "spam", "language")
+
+
+@click.command()
+@click.option(
+    "--input", "source", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Rows in; default: stdin."
+)
+@click.option("--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Rows out; default: stdout.")
+@click.option("--engine", "kind", help="transformer or keywords; default: as configured.")
+@click.option("--batch", type=click.IntRange(1, 100_000), default=512, show_default=True, help="Rows judged at a time.")
+@with_settings
+def triage(settings: Settings, source: Path | None, target: Path | None, kind: str | None, batch: int) -> None:
+    """Label texts: rows {"id", "text"} in JSON Lines in, the same ids with their labels out, in the same order.
+
+    A file named with --output appears whole or not at all.
+    """
+    if target is not None and not target.absolute().parent.is_dir():
+        raise click.UsageError(f"--output {target}: the folder {target.parent} is not there")
+    engine = engines.make(settings, kind)
+
+    async def label(rows: IO[bytes], out: IO[bytes], advance: Callable[[int], Any]) -> None:
+        try:
+            for texts, size in _batches(rows, batch):
+                answers = await engines.classify(engine, texts)
+                out.writelines(map(as_line, answers))
+                out.flush()
+                advance(size)
+        finally:
+            await engine.aclose()
+
+    with _reading(source) as (rows, size), _progress(size) as advance, _writing(target) as out:
+        asyncio.run(label(rows, out, advance))
+
+
+def as_line(answer: Triage) -> bytes:
+    """Return a row of the output."""
+    labels = {
+        name: {"label": given.label, "confidence": round(given.confidence, 4)}
+        for name in LABELS
+        if (given := getattr(answer, name))
+    }
+    return orjson.dumps({"id": answer.id, **labels}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def read_row(line: bytes, number: int) -> Text:
+    """Return the text of one row. Raises UsageError, naming the line."""
+    from classifiers.triage import Text
+
+    row = _parsed(line, number)
+    if not isinstance(row, dict):
+        _refuse(number, 'must be an object {"id": ..., "text": ...}')
+    for field in ("id", "text"):
+        if field not in row:
+            _refuse(number, f'has no "{field}"')
+        if not isinstance(row[field], str):
+            _refuse(number, f'"{field}" must be a string')
+    if not _encodable(row["id"]):
+        _refuse(number, '"id" holds half a character (a lone surrogate)')
+    return Text(id=row["id"], text=row["text"])
+
+
+def _parsed(line: bytes, number: int) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        pass
+    # Networks do deliver half characters (lone surrogates), which only the slower parser takes.
+    try:
+        return json.loads(line.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        _refuse(number, "is not JSON in UTF-8")
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse(number: int, why: str) -> NoReturn:
+    raise click.UsageError(f"line {number} {why}")
+
+
+def _batches(rows: IO[bytes], many: int) -> Iterator[tuple[list[Text], int]]:
+    """Yield texts, and the bytes they took; blank lines are passed over."""
+    texts: list[Text] = []
+    size = number = 0
+    while line := rows.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            _refuse(number, f"is longer than {MAX_LINE // 2**20} MiB")
+        size += len(line)
+        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if line.strip():
+            texts.append(read_row(line, number))
+        if len(texts) >= many:
+            yield texts, size
+            texts, size = [], 0
+    if texts:
+        yield texts, size
+
+
+@contextmanager
+def _reading(path: Path | None) -> Iterator[tuple[IO[bytes], int | None]]:
+    if path is None:
+        yield sys.stdin.buffer, None
+        return
+    try:
+        rows = path.open("rb")
+    except OSError as error:
+        raise click.UsageError(f"--input {path} cannot be read: {error.strerror}") from error
+    with rows:
+        yield rows, path.stat().st_size
+
+
+@contextmanager
+def _writing(path: Path | None) -> Iterator[IO[bytes]]:
+    """Open *path* so that it is replaced at the end only; an error on the way leaves what was there."""
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.absolute().parent)
+    except OSError as error:
+        raise click.UsageError(f"--output {path} cannot be written: {error.strerror}") from error
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        # mkstemp makes files that only the owner reads; a result is like any other new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        part.chmod(0o666 & ~mask)
+        part.replace(path)
+    except OSError as error:
+        raise click.UsageError(f"--output {path} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(size: int | None) -> Iterator[Callable[[int], Any]]:
+    """Show how far it is on a terminal; nothing elsewhere."""
+    from tqdm import tqdm
+
+    with tqdm(total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
+        yield bar.update

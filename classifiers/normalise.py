@@ -1,0 +1,106 @@
+"""Pure text preparation: what a network puts around words, made plain before a model reads them.
+
+Every function takes any str (empty, NULs, lone surrogates, 100 kB) and needs time linear in its length.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+
+import regex
+
+MAX_CHARS = 4000
+"""What is left of a long text. The encoder reads 128 to 512 word pieces, which 600 to 2,500 characters fill."""
+
+RAW_CHARS = 200_000
+"""No network lets a post be longer; what stands behind is not even looked at."""
+
+# Zero-width, bidi controls, soft hyphen, variation selectors, tags: shown as nothing, used to break words apart.
+_INVISIBLE = regex.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+_BROKEN = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]+")
+# Four marks on a letter are still some language; more are decoration, and NFKC sorts them in quadratic time.
+_MARKS = regex.compile(r"(\p{Mn}{4})\p{Mn}+")
+_URL = regex.compile(r"\b(?:https?://|www\.)[^\s<>\"']+", regex.IGNORECASE)
+# @name, @name.bsky.social, @name@host.tld, u/name; not the middle of an e-mail address.
+_HANDLE = regex.compile(r"(?<![\w@.])@\w+(?:[.-]\w+)*(?:@\w+(?:[.-]\w+)*)?|(?<![\w/])/?u/[\w-]{3,20}\b")
+_HASHTAG = regex.compile(r"#(\w{1,100})")
+_CAMEL = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})")
+_RUN = regex.compile(r"(.)\1{3,}", regex.DOTALL)
+_SPACE = regex.compile(r"\s+")
+_NO_WORD = regex.compile(r"\bhttp\b|[\d_]+")
+_WORD = regex.compile(r"\w+")
+_EMOJI = regex.compile(
+    r"[\u203c\u2049\u2600-\u27bf\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff][\U0001f3fb-\U0001f3ff]?"
+)
+_LATIN = regex.compile(r"\p{Latin}")
+_ALIKE = regex.compile(r"[\p{Cyrillic}\p{Greek}\p{Armenian}]")
+
+# Letters of other scripts that are drawn like a Latin one (a choice from Unicode UTS #39, confusables).
+_LOOK_ALIKES = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухԁһԛԝɡΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαινρυօսնԍ",
+    "ABESIJKMHOPCTYXaesijopcyxdhqwgABEZHIKMNOPTYXoaivpuounG",
+)
+
+
+def clean(text: str) -> str:
+    """Return *text* in NFKC without invisible and broken characters, entities decoded, on one line, clamped."""
+    text = _INVISIBLE.sub("", text[:RAW_CHARS])
+    text = _BROKEN.sub(" ", text)[: 4 * MAX_CHARS]
+    if "&" in text:
+        text = html.unescape(text)
+    text = unicodedata.normalize("NFKC", _MARKS.sub(r"\1", text))
+    # Once more: entities and compatibility forms can hide what was just taken out.
+    text = _BROKEN.sub(" ", _INVISIBLE.sub("", text))
+    plain: str = _SPACE.sub(" ", text).strip()
+    return plain[:MAX_CHARS]
+
+
+def unmask(text: str) -> str:
+    """Return *text* with look-alike letters made Latin in words that mix them with Latin ones ("frее" -> "free")."""
+    if not _ALIKE.search(text):
+        return text
+    plain: str = _WORD.sub(lambda word: _latin(word.group()), text)
+    return plain
+
+
+def _latin(word: str) -> str:
+    if _ALIKE.search(word) and _LATIN.search(word):
+        return word.translate(_LOOK_ALIKES)
+    return word
+
+
+def emoji_words(text: str) -> str:
+    """Return *text* with each emoji as its Unicode name in words, each once, so that a word model can read it."""
+    seen: set[str] = set()
+
+    def name(match: regex.Match[str]) -> str:
+        sign = match.group()[0]
+        if sign in seen:
+            return " "
+        seen.add(sign)
+        return f" {unicodedata.name(sign, '').lower()} "
+
+    plain: str = _EMOJI.sub(name, text)
+    return plain
+
+
+def for_model(text: str) -> str:
+    """Return what an encoder or a word rule reads: handles as @user, links as http, emoji as words, tags split."""
+    text = unmask(clean(text))
+    text = _HANDLE.sub("@user", _URL.sub("http", text))
+    text = _HASHTAG.sub(lambda tag: _CAMEL.sub(" ", tag.group(1)), text)
+    plain: str = _SPACE.sub(" ", _RUN.sub(r"\1\1\1", emoji_words(text))).strip()
+    return plain[:MAX_CHARS]
+
+
+def for_language(text: str) -> str:
+    """Return only what tells a language: no handles, links, tags, emoji or digits."""
+    text = unmask(clean(text))
+    text = _HASHTAG.sub(" ", _HANDLE.sub(" ", _URL.sub(" ", text)))
+    text = _NO_WORD.sub(" ", _EMOJI.sub(" ", text))
+    plain: str = _SPACE.sub(" ", _RUN.sub(r"\1\1\1", text)).strip()
+    return plain[:MAX_CHARS]

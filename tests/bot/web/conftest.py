@@ -1,0 +1,81 @@
+"""A real site on loopback over a real SQLite file, and people who visit it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+
+from bot.store.engine import Store
+from bot.store.people import Role
+from bot.web.site import Site
+from tests.bot.web.world import Browser, Clock, Day, Options, add_day, add_user, signed_in
+
+Visit = Callable[[Role | None], Awaitable[Browser]]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def options() -> Options:
+    return Options()
+
+
+@pytest.fixture
+def day(sqlite_store: Store) -> Day:
+    return sqlite_store.write_now(add_day)
+
+
+async def ready() -> tuple[bool, dict[str, object]]:
+    return True, {"store": "ok"}
+
+
+async def receive(source: str, headers: Mapping[str, str], body: bytes) -> int:
+    if source != "shop":
+        return 404
+    return 202 if headers.get("Webhook-Signature") == "good" else 401
+
+
+def measure(source: str, text: str) -> tuple[int, int] | None:
+    return (len(text), 280) if source == "x-main" else None
+
+
+def make_site(store: Store, clock: Clock, options: Options) -> Site:
+    return Site(
+        store=store,
+        clock=clock,
+        settings=options,
+        ready=ready,
+        metrics=lambda: b"harken_build_info 1\n",
+        receive=receive,
+        measure=measure,
+    )
+
+
+@pytest.fixture
+async def site(sqlite_store: Store, clock: Clock, options: Options) -> AsyncIterator[Site]:
+    async with make_site(sqlite_store, clock, options) as site:
+        yield site
+
+
+@pytest.fixture
+async def visit(site: Site, sqlite_store: Store, clock: Clock) -> AsyncIterator[Visit]:
+    """Return a browser of somebody with a role; of nobody for None."""
+    async with AsyncExitStack() as stack:
+
+        async def open_browser(role: Role | None) -> Browser:
+            jar = aiohttp.CookieJar(unsafe=True)
+            http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
+            browser = Browser(site, http)
+            if role is not None:
+                browser.user = add_user(sqlite_store, role)
+                token, browser.csrf = signed_in(sqlite_store, browser.user, clock)
+                jar.update_cookies({"harken": token}, http._build_url(browser.base))
+            return browser
+
+        yield open_browser
