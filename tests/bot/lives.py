@@ -38,8 +38,8 @@ GRACE_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Lifespan:
-    """What to live. kills: how many lives end by SIGKILL, up to longest_s after the daemon is ready, or, a share of
-    them, while it starts. posts: how many the last one waits for, up to calm_s."""
+    """What to live. kills: how many lives end by SIGKILL, up to longest_s after the daemon is ready (half of them
+    within a quarter of that), or, the share early, after the fork. posts: how many the last one waits for, up to calm_s."""
 
     settings: dict[str, Any]
     rate: float
@@ -47,7 +47,7 @@ class Lifespan:
     origin_s: float
     log: str
     kills: int
-    longest_s: float = 0.25
+    longest_s: float = 0.5
     early: float = 0.15
     posts: int = 0
     calm_s: float = 60.0
@@ -94,7 +94,7 @@ def main(path: Path) -> None:
     dice = random.Random(span.seed)
     gc.freeze()
     for _ in range(span.kills):
-        tell(_one(span, settings, file, is_early=dice.random() < span.early, seconds=dice.uniform(0, span.longest_s)))
+        tell(_one(span, settings, file, is_early=dice.random() < span.early, seconds=span.longest_s * dice.random() ** 2))
     tell(_last(span, settings, file))
 
 
