@@ -55,6 +55,7 @@ class DeliverWork:
     """Sends replies through their source's connector."""
 
     stage = Stage.DELIVER
+    patience = 50
 
     def __init__(
         self,
