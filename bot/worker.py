@@ -19,7 +19,7 @@ from connectors.registry import Clock
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 5
-"""An errand that failed this often, or whose worker died with it this often, is given up and parked."""
+"""An errand that failed this often is given up and parked."""
 
 PAUSES = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 
@@ -42,10 +42,10 @@ class Worker:
             metrics.stage_duration.labels(stage=self._work.stage).observe(time.perf_counter() - started)
 
     async def _batch_of(self, delivered: Sequence[Job]) -> None:
-        tired = [job for job in delivered if job.attempts > MAX_ATTEMPTS]
+        tired = [job for job in delivered if job.attempts > self._work.patience]
         for job in tired:
             await self._give_up(job, "its worker died with it again and again")
-        fresh = [job for job in delivered if job.attempts <= MAX_ATTEMPTS]
+        fresh = [job for job in delivered if job.attempts <= self._work.patience]
         # After a first failure each goes alone, so that one bad post does not hold up its neighbours.
         alone = [job for job in fresh if job.attempts > 1]
         together = [job for job in fresh if job.attempts == 1]

@@ -15,7 +15,7 @@ from bot.store import cases, jobs, posts, replies
 from bot.store.cases import Late
 from bot.store.engine import Store
 from bot.store.jobs import Job
-from bot.store.replies import Errand, Stop
+from bot.store.replies import Aftermath, Errand, Stop
 from bot.store.situations import Known
 from bot.store.tables import Origin, ReplyState, Stage
 from bot.stream.protocol import Stream
@@ -41,6 +41,8 @@ KEYED_SENDS = 20
 LOOKS = 6
 """Read-backs within settle_after; reads lag, so one look proves nothing."""
 
+NOBODY_KNOWS = "nobody knows whether our reply was said"
+
 UNAVAILABLE_PAUSE = timedelta(seconds=30)
 SEEN_LATELY = timedelta(minutes=10)
 """A post that the network showed us within this is taken to be still there."""
@@ -53,6 +55,7 @@ class DeliverWork:
     """Sends replies through their source's connector."""
 
     stage = Stage.DELIVER
+    patience = 50
 
     def __init__(
         self,
@@ -113,14 +116,18 @@ class DeliverWork:
             return
         if not await self._is_seen(connector, errand, job):
             return
-        begun = await self._store.write(replies.begin, errand.id, now=self._clock())
-        if begun is None or isinstance(begun, Stop):
-            if begun is not None:
-                metrics.reply_blocked.labels(guard="withdrawn").inc()
-                metrics.replies.labels(network=errand.reply.target.channel, outcome="cancelled").inc()
-            await self._store.write(jobs.finish, [job.id], now=self._clock())
-            return
-        await self._say(connector, begun, job)
+        begun = await self._begin(errand, job, "our reply was not said")
+        if isinstance(begun, Errand):
+            await self._say(connector, begun, job)
+        elif begun is not None:
+            metrics.reply_blocked.labels(guard="withdrawn").inc()
+            metrics.replies.labels(network=errand.reply.target.channel, outcome="cancelled").inc()
+
+    async def _begin(self, errand: Errand, job: Job, otherwise: str) -> Errand | Stop | None:
+        aftermath = self._late(errand, otherwise)
+        begun = await self._store.write(replies.begin, errand.id, now=self._clock(), job_id=job.id, aftermath=aftermath)
+        self._stream.wake(Stage.OPEN_TICKET)
+        return begun
 
     async def _is_seen(self, connector: Any, errand: Errand, job: Job) -> bool:
         """Look again at a post last seen a while ago; ``begin`` then stops a reply to what is gone or edited."""
@@ -185,13 +192,9 @@ class DeliverWork:
             reason = f"it was tried {errand.attempts} times and nobody can tell whether it was said"
             await self._to_person(errand, job, reason)
             return
-        begun = await self._store.write(replies.begin, errand.id, now=self._clock())
+        begun = await self._begin(errand, job, NOBODY_KNOWS)
         if isinstance(begun, Errand):
             await self._say(connector, begun, job)
-            return
-        if isinstance(begun, Stop):
-            await self._late(errand, begun.reason)
-        await self._store.write(jobs.finish, [job.id], now=self._clock())
 
     @staticmethod
     def _pause(capabilities: Capabilities) -> timedelta:
@@ -203,10 +206,13 @@ class DeliverWork:
         log.info("reply.sent", source=errand.source, reply=errand.id, attempts=errand.attempts)
 
     async def _refused(self, errand: Errand, job: Job, reason: str) -> None:
-        await self._store.write(replies.refused, errand.id, reason, now=self._clock(), job_id=job.id)
+        aftermath = self._late(errand, "our reply was refused")
+        await self._store.write(
+            replies.refused, errand.id, reason, now=self._clock(), job_id=job.id, aftermath=aftermath
+        )
+        self._stream.wake(Stage.OPEN_TICKET)
         metrics.replies.labels(network=errand.reply.target.channel, outcome="refused").inc()
         log.warning("reply.refused", source=errand.source, reply=errand.id, why=reason)
-        await self._late(errand, f"our reply was refused: {reason}")
 
     async def _unknown(self, connector: Any, errand: Errand, job: Job, reason: str, now: datetime) -> None:
         capabilities: Capabilities = connector.capabilities
@@ -225,17 +231,24 @@ class DeliverWork:
         await self._store.write(replies.postponed, errand.id, reason, due_at=until, job_id=job.id)
 
     async def _to_person(self, errand: Errand, job: Job, reason: str) -> None:
-        await self._store.write(replies.to_person, errand.id, reason, now=self._clock(), job_id=job.id)
+        aftermath = self._late(errand, NOBODY_KNOWS)
+        await self._store.write(
+            replies.to_person, errand.id, reason, now=self._clock(), job_id=job.id, aftermath=aftermath
+        )
+        self._stream.wake(Stage.OPEN_TICKET)
         metrics.replies.labels(network=errand.reply.target.channel, outcome="person").inc()
         log.warning("reply.person", source=errand.source, reply=errand.id, why=reason)
-        await self._late(errand, f"nobody knows whether our reply was said: {reason}")
 
-    async def _late(self, errand: Errand, reason: str) -> None:
-        """A post that the bot wanted to answer alone goes to people, with everything known about it."""
-        if errand.case_id is None and errand.origin is Origin.BOT:
-            judge = partial(self._judge_late, reason)
-            await self._store.write(cases.escalate_late, errand.post_id, reason=reason, judge=judge, now=self._clock())
-            self._stream.wake(Stage.OPEN_TICKET)
+    def _late(self, errand: Errand, what: str) -> Aftermath:
+        """Return how a post that the bot wanted to answer alone goes to people, with everything known about it."""
+
+        def escalate(session: Any, reason: str) -> None:
+            if errand.case_id is None and errand.origin is Origin.BOT:
+                why = f"{what}: {reason}"
+                judge = partial(self._judge_late, why)
+                cases.escalate_late(session, errand.post_id, reason=why, judge=judge, now=self._clock())
+
+        return escalate
 
     def _judge_late(self, reason: str, known: Known) -> Late:
         connector = self._connectors.get(known.kept.source)

@@ -56,6 +56,7 @@ class HandOffWork:
     """Decides about batches of posts."""
 
     stage = Stage.HAND_OFF
+    patience = 5
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ class OpenTicketWork:
     """Opens tickets at *desks*."""
 
     stage = Stage.OPEN_TICKET
+    patience = 50
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ class TriageWork:
     """Judges batches with *classifier*; a batch it fails on is tried post by post, the culprits stay unjudged."""
 
     stage = Stage.TRIAGE
+    patience = 5
 
     def __init__(self, *, store: Store, stream: Stream, classifier: Classifier, clock: Clock) -> None:
         self._store = store

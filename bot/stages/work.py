@@ -17,6 +17,9 @@ class Work(Protocol):
     """
 
     stage: Stage
+    patience: int
+    """Deaths of workers with one errand after which it is given up: few where the errand may be the cause, many where
+    it only waits for others to answer."""
 
     async def run(self, jobs: Sequence[Job]) -> None:
         """Do these errands."""

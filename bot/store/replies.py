@@ -6,10 +6,10 @@ Every guard is checked again in the transaction that sets SENDING.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -24,6 +24,12 @@ from handoff.case import CaseState
 
 _reply = table_of(ReplyRow)
 _post = table_of(PostRow)
+
+STALE = "it waited too long and is stale"
+
+Aftermath: TypeAlias = Callable[[Session, str], None]
+"""What becomes of the post when its reply comes to nothing, for a reason in words; in the same transaction, so that no
+crash leaves a post that nobody answers and nobody sees."""
 
 OPEN_STATES = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN)
 
@@ -61,18 +67,24 @@ def errand(session: Session, reply_id: int) -> Errand | None:
     return _errand(row, kept(session, [row.post_id])[row.post_id])
 
 
-def begin(session: Session, reply_id: int, *, now: datetime) -> Errand | Stop | None:
-    """Mark SENDING if everything still allows it. Stop: cancelled, with the reason. None: nothing to do."""
+def begin(session: Session, reply_id: int, *, now: datetime, job_id: int, aftermath: Aftermath) -> Errand | Stop | None:
+    """Mark SENDING if everything still allows it. Stop: not said, with the reason. None: nothing to do."""
     row = session.get(ReplyRow, reply_id, with_for_update=True)
     if row is None or row.state not in (ReplyState.INTENDED, ReplyState.UNKNOWN):
+        jobs.finish(session, [job_id], now=now)
         return None
     target = kept(session, [row.post_id])[row.post_id]
     reason = _objection(session, row, target.post, deleted=target.deleted, now=now)
     if reason is not None:
-        if row.state == ReplyState.INTENDED:
+        is_doubtful = row.state == ReplyState.UNKNOWN
+        if is_doubtful:
+            _to_person(session, row, reason, now)
+        else:
             _cancel(session, row, reason, now)
-            return Stop(reason=reason)
-        _to_person(session, row, reason, now)
+        # What was edited is decided anew, what was deleted needs nothing, what was answered has its answer.
+        if is_doubtful or reason == STALE:
+            aftermath(session, reason)
+        jobs.finish(session, [job_id], now=now)
         return Stop(reason=reason)
     row.state = ReplyState.SENDING
     row.attempts += 1
@@ -105,13 +117,14 @@ def sent(session: Session, reply_id: int, outcome: Sent, *, now: datetime, job_i
     _close(session, row, "reply.sent", now, job_id)
 
 
-def refused(session: Session, reply_id: int, reason: str, *, now: datetime, job_id: int) -> None:
+def refused(session: Session, reply_id: int, reason: str, *, now: datetime, job_id: int, aftermath: Aftermath) -> None:
     """Record that the network said no for good."""
     row = session.get(ReplyRow, reply_id, with_for_update=True)
     if row is None or row.state == ReplyState.SENT:
         return
     row.state, row.reason = ReplyState.REFUSED, reason[:500]
     session.add(row)
+    aftermath(session, reason)
     _close(session, row, "reply.refused", now, job_id)
 
 
@@ -144,12 +157,15 @@ def postponed(session: Session, reply_id: int, reason: str, *, due_at: datetime,
     jobs.wait(session, [job_id], due_at=due_at, reason=reason)
 
 
-def to_person(session: Session, reply_id: int, reason: str, *, now: datetime, job_id: int) -> None:
+def to_person(
+    session: Session, reply_id: int, reason: str, *, now: datetime, job_id: int, aftermath: Aftermath
+) -> None:
     """Give the question "was it said?" to a person; the bot never says it again by itself."""
     row = session.get(ReplyRow, reply_id, with_for_update=True)
     if row is None or row.state not in OPEN_STATES:
         return
     _to_person(session, row, reason, now)
+    aftermath(session, reason)
     jobs.finish(session, [job_id], now=now)
 
 
@@ -188,7 +204,7 @@ def _objection(session: Session, row: ReplyRow, post: Post, *, deleted: bool, no
     if row.target_revision != post.revision:
         return "the post was edited"
     if row.state == ReplyState.INTENDED and row.expires_at <= now:
-        return "it waited too long and is stale"
+        return STALE
     if row.origin != Origin.AGENT:
         others = (
             select(sa.func.count())

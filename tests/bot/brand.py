@@ -68,10 +68,15 @@ def write_articles(folder: Path) -> Path:
     return home
 
 
-def make_settings(
+def make_settings(folder: Path, **more: Any) -> Settings:
+    """Return the settings of a brand; *more* as in ``make_tables``."""
+    return Settings(**make_tables(folder, **more))
+
+
+def make_tables(
     folder: Path, *, sources: dict[str, dict[str, Any]], desk: FakeZendesk | None = None, **more: Any
-) -> Settings:
-    """Return the settings of a brand that answers alone whatever an article may answer."""
+) -> dict[str, Any]:
+    """Return the config, as plain JSON, of a brand that answers alone whatever an article may answer."""
     desks: dict[str, dict[str, Any]] = {}
     if desk is not None:
         signed = {"email": desk.email, "api_token": desk.token}
@@ -79,7 +84,7 @@ def make_settings(
     made: dict[str, Any] = {
         "brand": "Lark Parcel",
         "store": {"url": f"sqlite:///{folder / 'harken.db'}"},
-        "knowledge": {"folder": write_articles(folder)},
+        "knowledge": {"folder": str(write_articles(folder))},
         "classifier": {"engine": "rules"},
         "handoff": {
             "mode": "auto",
@@ -91,7 +96,7 @@ def make_settings(
         "sources": sources,
         "desks": desks,
     }
-    return Settings(**{**made, **more})
+    return {**made, **more}
 
 
 def source_on(network: Network, **more: Any) -> dict[str, Any]:

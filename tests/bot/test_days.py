@@ -8,8 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col, func, select
 
 from bot.app import App
 from bot.daemon import Daemon, Role
@@ -85,11 +84,9 @@ async def live(app: App, *, goes_on: Callable[[], bool], heard: Callable[[set[st
 
 
 def _state(session: Session) -> tuple[set[str], int]:
-    ids = set(session.scalars(sa.select(PostRow.external_id)))  # type: ignore[call-overload]
-    open_jobs = (
-        sa.select(sa.func.count()).select_from(JobRow).where(JobRow.done_at.is_(None), JobRow.parked_at.is_(None))
-    )  # type: ignore[union-attr]
-    return ids, int(session.scalar(open_jobs) or 0)
+    waiting = select(func.count()).select_from(JobRow).where(col(JobRow.done_at).is_(None))
+    ids = set(session.exec(select(PostRow.external_id)))
+    return ids, session.exec(waiting.where(col(JobRow.parked_at).is_(None))).one()
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ class Fragile:
     """A stage that breaks on errands with *bad* in their key."""
 
     stage = Stage.TRIAGE
+    patience = 5
 
     def __init__(self, store: Store, bad: str = "bad") -> None:
         self.store = store

@@ -200,7 +200,8 @@ async def test_what_was_being_sent_when_the_daemon_died_is_looked_up(store: Stor
     bench = Bench(store)
     bench.hear(make_post(1))
     await bench.decide()
-    store.write_now(replies.begin, bench.replies()[0].id or 0, now=bench.now)
+    nothing: replies.Aftermath = lambda session, reason: None
+    store.write_now(replies.begin, bench.replies()[0].id or 0, now=bench.now, job_id=0, aftermath=nothing)
     assert store.write_now(replies.settle_start, now=bench.now) == 1
     assert [reply.state for reply in bench.replies()] == [ReplyState.UNKNOWN]
     for _ in range(12):
