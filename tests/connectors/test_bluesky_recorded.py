@@ -77,7 +77,7 @@ async def connector(network: Recorded, clock: HandClock) -> AsyncIterator[Bluesk
         "base_url": network.base_url,
         "handle": HANDLE,
         "app_password": PASSWORD,
-        "search": ["e"],
+        "queries": ["e"],
         "lookback_s": timedelta(days=3_650).total_seconds(),
     }
     made = CHANNEL.connect(name="recorded", settings=CHANNEL.settings.model_validate(values), clock=clock)

@@ -117,7 +117,7 @@ async def connector(network: Player, clock: HandClock) -> AsyncIterator[Mastodon
             "kind": "mastodon",
             "base_url": network.base_url,
             "access_token": "PLACEHOLDER",
-            "search": ["#hoot", "mastodonpy_test"],
+            "queries": ["#hoot", "mastodonpy_test"],
             "lookback_s": timedelta(days=3_650).total_seconds(),
         }
     )
