@@ -308,7 +308,7 @@ class App:
         ]
 
     async def serve(self, stack: AsyncExitStack, ready: Ready) -> int:
-        """Serve the pages until *stack* closes; return the port."""
+        """Serve the pages until *stack* closes; return the port. Raises ConfigError when it cannot be had."""
         site = Site(
             store=self.store,
             clock=self.clock,
@@ -318,7 +318,11 @@ class App:
             receive=self.receive,
             measure=self.measure,
         )
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            port, why = self.settings.web.port, os.strerror(error.errno) if error.errno else str(error)
+            raise ConfigError(f"web.port = {port}: {why}; set another one with HARKEN_WEB__PORT") from error
         stack.push_async_callback(site.close)
         return site.port
 

@@ -199,7 +199,11 @@ def _only_daemon(app: App) -> Iterator[None]:
         yield
         return
     path = Path(f"{app.store.url.database}.lock")
-    with path.open("w") as lock:
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise StoreError(f"{path.parent} cannot be written: {error.strerror}; choose another store.url") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -11,7 +11,7 @@ import click
 
 from bot import logs
 from bot.commands.options import with_settings
-from bot.settings import ConfigError, Settings
+from bot.settings import Settings
 
 
 @click.command()
@@ -56,9 +56,4 @@ def run(settings: Settings, roles: str, sign_in_link: bool) -> None:
         sys.stdout.flush()
 
     with contextlib.suppress(asyncio.CancelledError):
-        try:
-            asyncio.run(daemon.run(on_ready=on_ready))
-        except OSError as error:
-            raise ConfigError(
-                f"web.port = {settings.web.port}: {error.strerror or error}; set another with HARKEN_WEB__PORT"
-            ) from error
+        asyncio.run(daemon.run(on_ready=on_ready))

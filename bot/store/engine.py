@@ -56,7 +56,7 @@ class Store:
         if self.is_sqlite:
             if not self.url.database:
                 raise StoreError("store.url names no file; write sqlite:///var/harken.db")
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(self.url.database).parent)
             self._writer = sa.create_engine(
                 self.url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}
             )
@@ -138,6 +138,13 @@ class Store:
         self._writer.dispose()
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made: {error.strerror}; choose another store.url") from error
+
+
 @contextmanager
 def _spoken() -> Iterator[None]:
     """Turn the driver's trouble with the database itself into one sentence."""
@@ -146,6 +153,11 @@ def _spoken() -> Iterator[None]:
     except sa.exc.OperationalError as error:
         first_line = str(error.orig).strip().partition("\n")[0]
         raise StoreUnavailable(f"the database cannot be used: {first_line}") from error
+    except sa.exc.DatabaseError as error:
+        # sqlite3 says so, and only so, of a file that is damaged; each more special error is a fault of ours.
+        if type(error) is not sa.exc.DatabaseError:
+            raise
+        raise StoreError(f"store.url names a damaged file: {error.orig}; restore a back-up of it") from error
 
 
 def masked_url(url: str) -> str:

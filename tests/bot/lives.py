@@ -94,7 +94,9 @@ def main(path: Path) -> None:
     dice = random.Random(span.seed)
     gc.freeze()
     for _ in range(span.kills):
-        tell(_one(span, settings, file, is_early=dice.random() < span.early, seconds=span.longest_s * dice.random() ** 2))
+        tell(
+            _one(span, settings, file, is_early=dice.random() < span.early, seconds=span.longest_s * dice.random() ** 2)
+        )
     tell(_last(span, settings, file))
 
 

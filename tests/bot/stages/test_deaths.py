@@ -63,7 +63,9 @@ def limited() -> Speaker:
 
 
 @pytest.mark.parametrize("commits", range(1, MAX_COMMITS))
-@pytest.mark.parametrize("speaker", [Speaker, refused, doubtful, public, blind, limited], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "speaker", [Speaker, refused, doubtful, public, blind, limited], ids=lambda each: each.__name__
+)
 async def test_a_death_after_any_commit_of_delivery(
     sqlite_store: Store, speaker: Callable[[], Speaker], commits: int
 ) -> None:
