@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -23,7 +24,7 @@ from connectors.errors import ConnectorError
 from connectors.protocol import Capabilities, Connector, Replier, SendClass
 from connectors.registry import Clock
 from handoff.context import context_of
-from handoff.decision import Decision, Draft, Escalate, Ignore, decide
+from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore, decide
 from handoff.policy import Policy
 from handoff.situation import Candidate, Situation
 
@@ -83,8 +84,8 @@ class HandOffWork:
         now = self._clock()
         wanted = dict(read_errand(job.key) for job in jobs)
         known = await self._store.read(situations.known, wanted, now=now)
-        decided = await asyncio.to_thread(self._think, list(known.values()), now)
-        decided = await asyncio.gather(*(self._with_thread(each, known[each.post_id], now) for each in decided))
+        thought = await asyncio.to_thread(self._think, list(known.values()), now)
+        decided = await asyncio.gather(*(self._with_thread(known, each, now) for known, each in thought))
         await self._store.write(cases.save, decided, job_ids=[job.id for job in jobs], now=now)
         for each in decided:
             metrics.decisions.labels(network=each.post.channel, decision=type(each.decision).__name__.lower()).inc()
@@ -101,16 +102,31 @@ class HandOffWork:
             decided = self._decided(each, situation, decision)
             await self._store.write(cases.save, [decided], job_ids=[job.id], now=now)
 
-    def _think(self, known: Sequence[Known], now: datetime) -> list[Decided]:
+    def _think(self, known: Sequence[Known], now: datetime) -> list[tuple[Known, Decided]]:
+        """Decide in order; each decision knows those before it, which are in no table yet."""
         capabilities = [self._capabilities(each.kept.source) for each in known]
         answers = self._answers(known, capabilities)
-        decided = []
+        thought = []
+        said: Counter[tuple[int, str | None]] = Counter()
+        opened: dict[tuple[int, str | None], str] = {}
         for each, candidates in zip(known, answers, strict=True):
-            situation = self._situation(each, candidates, now)
-            decided.append(self._decided(each, situation, decide(situation, self._policy)))
-        return decided
+            where = (each.kept.author_id, each.kept.post.root_id)
+            here = replace(
+                each,
+                open_case=each.open_case or opened.get(where),
+                auto_replies_24h=each.auto_replies_24h + said[where],
+            )
+            situation = self._situation(here, candidates, now)
+            decided = self._decided(here, situation, decide(situation, self._policy))
+            match decided.decision:
+                case AutoReply():
+                    said[where] += 1
+                case Draft() | Escalate():
+                    opened.setdefault(where, here.open_case or here.kept.post.key)
+            thought.append((here, decided))
+        return thought
 
-    async def _with_thread(self, decided: Decided, known: Known, now: datetime) -> Decided:
+    async def _with_thread(self, known: Known, decided: Decided, now: datetime) -> Decided:
         """Fetch a thread that the store does not hold, for those posts that people will read."""
         connector = self._connectors.get(known.kept.source)
         if isinstance(decided.decision, Ignore) or not known.thread_gap or connector is None:
@@ -124,7 +140,8 @@ class HandOffWork:
             log.info("thread.missing", source=known.kept.source, why=type(error).__name__)
             return decided
         fuller = replace(known, thread=thread, thread_gap=False)
-        return (await asyncio.to_thread(self._think, [fuller], now))[0]
+        ((_, decided),) = await asyncio.to_thread(self._think, [fuller], now)
+        return decided
 
     def _situation(self, known: Known, answers: Sequence[Candidate], now: datetime) -> Situation:
         post, source = known.kept.post, known.kept.source

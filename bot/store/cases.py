@@ -106,7 +106,7 @@ def escalate_late(
         return
     known = situations.known(session, {post_id: row.edits}, now=now)[post_id]
     late = judge(known)
-    key = f"{row.channel}:{row.external_id}"
+    key = known.open_case or f"{row.channel}:{row.external_id}"
     values = {
         "key": key,
         "post_id": post_id,
@@ -123,8 +123,12 @@ def escalate_late(
         "opened_at": now,
         "due_at": late.due_at,
     }
-    insert_new(session, _case, [values])
-    case_id = session.exec(select(CaseRow.id).where(CaseRow.key == key)).one() or 0
+    is_new = bool(insert_new_returning(session, _case, [values], _case.c.id))
+    case = session.exec(select(CaseRow).where(CaseRow.key == key)).one()
+    if not is_new:
+        _press(case, priority=late.priority, due_at=late.due_at)
+        session.add(case)
+    case_id = case.id or 0
     insert_new(session, table_of(CasePostRow), [{"case_id": case_id, "post_id": post_id}])
     session.connection().execute(
         sa.update(_reply).where(_reply.c.post_id == post_id, _reply.c.case_id.is_(None)).values(case_id=case_id)
@@ -133,7 +137,8 @@ def escalate_late(
         sa.update(_post).where(_post.c.id == post_id).values(outcome=Outcome.ESCALATED, reasons=[reason])
     )
     _want_tickets(session, case_id, late.desks, now)
-    events.add(session, "case.opened", now=now, post_id=post_id, case_id=case_id)
+    kind = "case.opened" if is_new else "case.joined"
+    events.add(session, kind, now=now, post_id=post_id, case_id=case_id)
 
 
 def title_of(title: str, text: str) -> str:
@@ -197,17 +202,21 @@ def _open(session: Session, each: Decided, decision: Draft | Escalate, now: date
 def _join(session: Session, key: str, each: Decided, decision: Draft | Escalate, now: datetime) -> int:
     """Add a further post to a case: it may only become more urgent, and a case that waited for the customer reopens."""
     row = session.exec(select(CaseRow).where(CaseRow.key == key)).one()
-    row.priority = min(row.priority, decision.priority)
-    row.due_at = min(row.due_at, decision.due_at) if row.answered_at is None else decision.due_at
-    if row.state in (CaseState.WAITING, CaseState.RESOLVED):
-        row.state = CaseState.OPEN if row.assignee_id is None else CaseState.CLAIMED
-        row.resolved_at = None
+    _press(row, priority=decision.priority, due_at=decision.due_at)
     if row.post_id == each.post_id:  # decided anew after an edit: what people see follows
         row.title, row.context, row.reasons = each.title, dict(each.context), list(decision.reasons)
     session.add(row)
     session.flush()
     events.add(session, "case.joined", now=now, post_id=each.post_id, case_id=row.id)
     return row.id or 0
+
+
+def _press(row: CaseRow, *, priority: int, due_at: datetime) -> None:
+    row.priority = min(row.priority, priority)
+    row.due_at = min(row.due_at, due_at) if row.answered_at is None else due_at
+    if row.state in (CaseState.WAITING, CaseState.RESOLVED):
+        row.state = CaseState.OPEN if row.assignee_id is None else CaseState.CLAIMED
+        row.resolved_at = None
 
 
 def _reply_row(

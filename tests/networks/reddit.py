@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -432,7 +433,7 @@ class Reddit(Network):
 
 def account(handle: str) -> str:
     """Return the fullname of the account called *handle*."""
-    return f"t2_{base36(int.from_bytes(handle.casefold().encode()[:6], 'big'))}"
+    return f"t2_{base36(int.from_bytes(sha256(handle.casefold().encode()).digest()[:6], 'big'))}"
 
 
 def _name(item: Any) -> str:
