@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -104,41 +104,50 @@ def make_policy(settings: Settings) -> Policy:
 
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
     """Return every enabled source by name. Raises ConfigError, naming all faults at once."""
-    made: dict[str, tuple[Connector, SourceSettings]] = {}
-    faults: list[str] = []
-    for name, table in settings.sources.items():
-        try:
-            channel = channels.load(str(table.get("kind", name)))
-            options = checked(channel.settings, {"kind": channel.kind, **table}, ("sources", name))
-            if options.enabled:
-                made[name] = (channel.connect(name=name, settings=options, clock=clock), options)
-        except channels.UnknownChannel as error:
-            faults.append(f"sources.{name}.kind = {table.get('kind', name)!r}: {error}")
-        except ConfigError as error:
-            faults.append(str(error))
-        except ValueError as error:
-            faults.append(f"sources.{name}: {error}")
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return made
+
+    def make(name: str, kind: str, table: Mapping[str, Any]) -> tuple[Connector, SourceSettings]:
+        channel = channels.load(kind)
+        options: SourceSettings = checked(channel.settings, table, ("sources", name))
+        return channel.connect(name=name, settings=options, clock=clock), options
+
+    return _all_enabled("sources", settings.sources, make)
 
 
 def make_desks(settings: Settings, clock: Clock) -> dict[str, tuple[Desk, DeskSettings]]:
     """Return every enabled outside desk by name. Raises ConfigError, naming all faults at once."""
-    made: dict[str, tuple[Desk, DeskSettings]] = {}
+
+    def make(name: str, kind: str, table: Mapping[str, Any]) -> tuple[Desk, DeskSettings]:
+        desk = desk_kinds.load(kind)
+        options: DeskSettings = checked(desk.settings, table, ("desks", name))
+        return desk.make(name=name, settings=options, clock=clock), options
+
+    return _all_enabled("desks", settings.desks, make)
+
+
+Part = TypeVar("Part")
+Options = TypeVar("Options", SourceSettings, DeskSettings)
+
+
+def _all_enabled(
+    where: str,
+    tables: Mapping[str, Mapping[str, Any]],
+    make: Callable[[str, str, Mapping[str, Any]], tuple[Part, Options]],
+) -> dict[str, tuple[Part, Options]]:
+    made: dict[str, tuple[Part, Options]] = {}
     faults: list[str] = []
-    for name, table in settings.desks.items():
+    for name, table in tables.items():
+        kind = str(table.get("kind", name))
         try:
-            kind = desk_kinds.load(str(table.get("kind", name)))
-            options = checked(kind.settings, {"kind": kind.kind, **table}, ("desks", name))
-            if options.enabled:
-                made[name] = (kind.make(name=name, settings=options, clock=clock), options)
-        except desk_kinds.UnknownDesk as error:
-            faults.append(f"desks.{name}.kind = {table.get('kind', name)!r}: {error}")
+            part, options = make(name, kind, {"kind": kind, **table})
+        except (channels.UnknownChannel, desk_kinds.UnknownDesk) as error:
+            faults.append(f"{where}.{name}.kind = {kind!r}: {error}")
         except ConfigError as error:
             faults.append(str(error))
         except ValueError as error:
-            faults.append(f"desks.{name}: {error}")
+            faults.append(f"{where}.{name}: {error}")
+        else:
+            if options.enabled:
+                made[name] = part, options
     if faults:
         raise ConfigError("\n".join(faults))
     return made
