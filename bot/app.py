@@ -105,23 +105,23 @@ def make_policy(settings: Settings) -> Policy:
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
     """Return every enabled source by name. Raises ConfigError, naming all faults at once."""
 
-    def make(name: str, kind: str, table: Mapping[str, Any]) -> tuple[Connector, SourceSettings]:
+    def plan(name: str, kind: str, table: Mapping[str, Any]) -> tuple[SourceSettings, Callable[[], Connector]]:
         channel = channels.load(kind)
         options: SourceSettings = checked(channel.settings, table, ("sources", name))
-        return channel.connect(name=name, settings=options, clock=clock), options
+        return options, lambda: channel.connect(name=name, settings=options, clock=clock)
 
-    return _all_enabled("sources", settings.sources, make)
+    return _all_enabled("sources", settings.sources, plan)
 
 
 def make_desks(settings: Settings, clock: Clock) -> dict[str, tuple[Desk, DeskSettings]]:
     """Return every enabled outside desk by name. Raises ConfigError, naming all faults at once."""
 
-    def make(name: str, kind: str, table: Mapping[str, Any]) -> tuple[Desk, DeskSettings]:
+    def plan(name: str, kind: str, table: Mapping[str, Any]) -> tuple[DeskSettings, Callable[[], Desk]]:
         desk = desk_kinds.load(kind)
         options: DeskSettings = checked(desk.settings, table, ("desks", name))
-        return desk.make(name=name, settings=options, clock=clock), options
+        return options, lambda: desk.make(name=name, settings=options, clock=clock)
 
-    return _all_enabled("desks", settings.desks, make)
+    return _all_enabled("desks", settings.desks, plan)
 
 
 Part = TypeVar("Part")
@@ -131,23 +131,22 @@ Options = TypeVar("Options", SourceSettings, DeskSettings)
 def _all_enabled(
     where: str,
     tables: Mapping[str, Mapping[str, Any]],
-    make: Callable[[str, str, Mapping[str, Any]], tuple[Part, Options]],
+    plan: Callable[[str, str, Mapping[str, Any]], tuple[Options, Callable[[], Part]]],
 ) -> dict[str, tuple[Part, Options]]:
     made: dict[str, tuple[Part, Options]] = {}
     faults: list[str] = []
     for name, table in tables.items():
         kind = str(table.get("kind", name))
         try:
-            part, options = make(name, kind, {"kind": kind, **table})
+            options, make = plan(name, kind, {"kind": kind, **table})
+            if options.enabled:
+                made[name] = make(), options
         except (channels.UnknownChannel, desk_kinds.UnknownDesk) as error:
             faults.append(f"{where}.{name}.kind = {kind!r}: {error}")
         except ConfigError as error:
             faults.append(str(error))
         except ValueError as error:
             faults.append(f"{where}.{name}: {error}")
-        else:
-            if options.enabled:
-                made[name] = part, options
     if faults:
         raise ConfigError("\n".join(faults))
     return made
