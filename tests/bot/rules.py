@@ -1,4 +1,4 @@
-"""A small engine for tests of the whole daemon: labels by the words of the scripted days, at once and without a model."""
+"""A small engine for tests of the whole daemon: labels by the words of the scripted days, without a model."""
 
 from __future__ import annotations
 
