@@ -181,6 +181,7 @@ class App:
         self._desks = make_desks(settings, clock)
         self._classifier = make_classifier(settings)
         self.classifier_state = "not loaded"
+        self.is_loading = False
         self.store = open_store(settings, daemon=True)
         self.stream = TableStream(self.store, clock=clock, holder=self.holder)
         self.knowledge = Knowledge(self.policy)
@@ -229,6 +230,7 @@ class App:
 
     async def warm(self) -> None:
         """Load the model, or the fallback; then the knowledge with its vectors."""
+        self.is_loading = True
         try:
             await self._classifier.warm()
         except ClassifierError as error:
@@ -240,6 +242,7 @@ class App:
             self.classifier_state = f"degraded: {FALLBACK_ENGINE} instead of the model"
         else:
             self.classifier_state = "ok"
+        self.is_loading = False
         await self.load_knowledge()
 
     async def load_knowledge(self) -> None:
@@ -251,7 +254,8 @@ class App:
         log.info("knowledge.loaded", articles=len(self.knowledge))
 
     async def _close_classifier(self) -> None:
-        await self._classifier.aclose()
+        if not self.is_loading:  # a model that is being loaded cannot be told to stop
+            await self._classifier.aclose()
 
     def pollers(self) -> list[Poller]:
         """Return a poller for each source that is polled."""

@@ -40,6 +40,8 @@ MIN_FREE = 0.05
 """Below this share of free disk the daemon is not ready."""
 
 
+Leave: TypeAlias = Callable[[], None]
+
 OnReady: TypeAlias = Callable[[int | None], object]
 """Called once with the port of the pages, None without them."""
 
@@ -70,8 +72,11 @@ class Daemon:
         """Begin to drain; twice is harmless."""
         self._stopping.set()
 
-    async def run(self, *, on_ready: OnReady | None = None) -> None:
-        """Serve until ``stop`` or a signal. Raises StoreError when the store cannot be used."""
+    async def run(self, *, on_ready: OnReady | None = None, leave: Leave | None = None) -> None:
+        """Serve until ``stop`` or a signal. Raises StoreError when the store cannot be used.
+
+        leave: called at the very end when a thread still loads the model; it may end the process, all else is closed.
+        """
         app = self._app
         with _only_daemon(app), _signals(self):
             await asyncio.to_thread(migrate.upgrade, app.store)
@@ -83,6 +88,8 @@ class Daemon:
                 await app.open(stack)
                 await self._serve(stack, on_ready)
         log.info("daemon.stopped")
+        if app.is_loading and leave is not None:
+            leave()
 
     async def _settle(self) -> None:
         """Take over from a daemon that died: on SQLite there was only one, so nothing is anybody else's."""
@@ -113,7 +120,7 @@ class Daemon:
             self._schedule.stop()
             app.stream.stop()
             if work is not None:
-                await asyncio.wait([work], timeout=app.settings.work.drain_s)
+                await asyncio.wait([work], timeout=0 if app.is_loading else app.settings.work.drain_s)
                 work.cancel()
             for task in tasks:
                 task.cancel()

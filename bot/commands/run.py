@@ -56,4 +56,11 @@ def run(settings: Settings, roles: str, sign_in_link: bool) -> None:
         sys.stdout.flush()
 
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(daemon.run(on_ready=on_ready))
+        asyncio.run(daemon.run(on_ready=on_ready, leave=_leave))
+
+
+def _leave() -> None:
+    """End at once: a thread that loads a model would hold the process up for as long as that takes."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -24,7 +24,10 @@ MAX_NOTE_CHARS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView:
-    """A case in a list. assignee: the name of who has it. waiting: drafts and questions that wait for a person."""
+    """A case in a list. assignee: the name of who has it. waiting: drafts and questions that wait for a person.
+
+    context: the situation when it opened: post, triage, thread, history (earlier contacts), answers, reasons.
+    """
 
     id: int
     key: str
@@ -43,6 +46,7 @@ class CaseView:
     answered_at: datetime | None
     resolved_at: datetime | None
     waiting: int
+    context: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +273,7 @@ def _views(session: Session, query: Any) -> list[CaseView]:
             answered_at=case.answered_at,
             resolved_at=case.resolved_at,
             waiting=waiting.count(case.id),
+            context=case.context if isinstance(case.context, dict) else {},
         )
         for case, author, assignee in rows
     ]
