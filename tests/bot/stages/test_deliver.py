@@ -14,7 +14,7 @@ from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected,
 from connectors.post import Refusal
 from connectors.protocol import Page, SendClass
 from tests.bot.bench_of_stages import Bench
-from tests.bot.factories import make_post
+from tests.bot.factories import NOON, make_post
 from tests.bot.speaker import Speaker
 
 
@@ -240,3 +240,13 @@ async def test_a_second_try_that_must_wait_stays_in_doubt(store: Store) -> None:
     bench.wait(minutes=2)
     await bench.deliver()
     assert [reply.state for reply in bench.replies()] == ["person"]
+
+
+async def test_a_limit_until_the_year_9999_does_not_bury_a_reply(store: Store) -> None:
+    bench = Bench(store, speaker=Speaker(before=[RateLimited("slow", until=NOON.replace(year=9999))]))
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    bench.wait(hours=25)
+    await bench.deliver()
+    assert bench.outcomes() == ["escalated"], "it has become stale, so people have it"
