@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -81,13 +81,13 @@ class Poller:
             await self._read(stream)
         except RateLimited as error:
             outcome = "limited"
-            await self._trouble("limited", error, error.until)
+            await self._trouble("limited", error)
         except AuthFailed as error:
             outcome = "refused"
-            await self._trouble("refused", error, None)
+            await self._trouble("refused", error)
         except (Unavailable, Rejected) as error:
             outcome = "unavailable"
-            await self._trouble("failing", error, None)
+            await self._trouble("failing", error)
         else:
             await self._well()
         metrics.connector_request.labels(network=self._connector.channel, outcome=outcome).observe(
@@ -114,7 +114,7 @@ class Poller:
         except ConnectorError as error:
             log.info("recheck.postponed", source=self.name, why=type(error).__name__)
             if isinstance(error, RateLimited):
-                await self._trouble("limited", error, error.until)
+                await self._trouble("limited", error)
             return False
         self._count(await self._store.write(posts.apply_recheck, self.name, ids, found, now=self._clock()))
         return len(ids) == limit
@@ -167,12 +167,12 @@ class Poller:
         epoch = await self._store.write(sources.take_lease, errand, holder=self._holder, now=now, lasts=lasts)
         return epoch is not None
 
-    async def _trouble(self, status: str, error: ConnectorError, until: datetime | None) -> None:
+    async def _trouble(self, status: str, error: ConnectorError) -> None:
         now = self._clock()
         health = await self._store.read(sources.one, self.name)
         failures = 0 if health is None else health.failures
         pause = min(MAX_PAUSE, timedelta(seconds=self._settings.poll_every_s) * 2 ** min(failures, 10))
-        blocked_until = until or now + pause
+        blocked_until = error.wait_until(now, otherwise=pause) if isinstance(error, RateLimited) else now + pause
         await self._store.write(
             sources.failed, self.name, status=status, reason=str(error), blocked_until=blocked_until
         )

@@ -10,7 +10,10 @@ ConnectorError
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+LONGEST_WAIT = timedelta(days=1)
+"""The longest windows of any network are a day (X: 24-hour limits on posts)."""
 
 
 class ConnectorError(Exception):
@@ -27,6 +30,10 @@ class RateLimited(ConnectorError):
     def __init__(self, message: str, *, until: datetime | None) -> None:
         super().__init__(message)
         self.until = until
+
+    def wait_until(self, now: datetime, *, otherwise: timedelta) -> datetime:
+        """Return when to ask again: *until*, or after *otherwise*; a time more than LONGEST_WAIT away is nonsense."""
+        return min(self.until or now + otherwise, now + LONGEST_WAIT)
 
 
 class AuthFailed(ConnectorError):

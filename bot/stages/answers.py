@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.store.situations import Known
+from connectors.protocol import Capabilities
 from handoff.knowledge.answer import Answers, Voice
 from handoff.knowledge.search import Entry, Index, Query
 from handoff.policy import Policy
-
-from bot.store.situations import Known
-from connectors.protocol import Capabilities
 from handoff.situation import Candidate
 
 CANDIDATES = 3

@@ -19,7 +19,7 @@ from bot.store.replies import Aftermath, Errand, Stop
 from bot.store.situations import Known
 from bot.store.tables import Origin, ReplyState, Stage
 from bot.stream.protocol import Stream
-from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
+from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
 from connectors.post import Sent
 from connectors.protocol import Capabilities, Connector, Replier, SendClass
 from connectors.registry import Clock
@@ -137,8 +137,7 @@ class DeliverWork:
         try:
             found = await connector.still_there(asked)
         except (RateLimited, Unavailable, AuthFailed, Rejected) as error:
-            until = error.until if isinstance(error, RateLimited) else None
-            await self._postpone(errand, job, str(error), until or self._clock() + UNAVAILABLE_PAUSE)
+            await self._postpone(errand, job, str(error), self._later(error, UNAVAILABLE_PAUSE))
             return False
         await self._store.write(posts.apply_recheck, errand.source, asked, found, now=self._clock())
         self._stream.wake(Stage.TRIAGE)
@@ -152,7 +151,7 @@ class DeliverWork:
         except AmbiguousWrite as error:
             await self._unknown(connector, errand, job, str(error), self._clock())
         except RateLimited as error:
-            await self._postpone(errand, job, str(error), error.until or self._clock() + LIMITED_PAUSE)
+            await self._postpone(errand, job, str(error), self._later(error, LIMITED_PAUSE))
         except AuthFailed as error:
             log.warning("reply.auth_failed", source=errand.source)
             await self._postpone(errand, job, str(error), self._clock() + AUTH_PAUSE)
@@ -172,8 +171,7 @@ class DeliverWork:
         try:
             found = await connector.find(errand.reply)
         except (RateLimited, Unavailable, AuthFailed, Rejected, AmbiguousWrite) as error:
-            until = error.until if isinstance(error, RateLimited) else None
-            await self._look_again(errand, job, until or now + self._pause(capabilities))
+            await self._look_again(errand, job, self._later(error, self._pause(capabilities)))
             return
         metrics.readback.labels(network=errand.reply.target.channel, result="found" if found else "not_seen").inc()
         if found is not None:
@@ -195,6 +193,10 @@ class DeliverWork:
         begun = await self._begin(errand, job, NOBODY_KNOWS)
         if isinstance(begun, Errand):
             await self._say(connector, begun, job)
+
+    def _later(self, error: ConnectorError, pause: timedelta) -> datetime:
+        now = self._clock()
+        return error.wait_until(now, otherwise=pause) if isinstance(error, RateLimited) else now + pause
 
     @staticmethod
     def _pause(capabilities: Capabilities) -> timedelta:

@@ -147,11 +147,11 @@ def looked(session: Session, reply_id: int, *, now: datetime, look_at: datetime,
 
 
 def postponed(session: Session, reply_id: int, reason: str, *, due_at: datetime, job_id: int) -> None:
-    """Give a reply back that surely was not taken; it is tried again at *due_at*."""
+    """Take back a try that surely was not taken; at *due_at* there is another, or, after an earlier doubt, a look."""
     row = session.get(ReplyRow, reply_id, with_for_update=True)
     if row is not None and row.state == ReplyState.SENDING:
         row.attempts -= 1
-        row.state = ReplyState.INTENDED
+        row.state = ReplyState.UNKNOWN if row.attempts else ReplyState.INTENDED
         row.first_sent_at = row.first_sent_at if row.attempts else None
         session.add(row)
     jobs.wait(session, [job_id], due_at=due_at, reason=reason)
@@ -203,7 +203,7 @@ def _objection(session: Session, row: ReplyRow, post: Post, *, deleted: bool, no
         return "the post was deleted"
     if row.target_revision != post.revision:
         return "the post was edited"
-    if row.state == ReplyState.INTENDED and row.expires_at <= now:
+    if row.expires_at <= now:
         return STALE
     if row.origin != Origin.AGENT:
         others = (

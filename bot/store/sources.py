@@ -76,10 +76,15 @@ def succeeded(session: Session, name: str, *, now: datetime) -> bool:
 
 
 def failed(session: Session, name: str, *, status: str, reason: str, blocked_until: datetime | None) -> int:
-    """Record trouble and until when the source is left alone, also across restarts; return how often in a row."""
+    """Record trouble and until when the source is left alone, also across restarts; return how often in a row.
+
+    Refused credentials are counted by themselves: an outage before them says nothing about them.
+    """
     row = session.get(SourceRow, name)
     if row is None:
         return 1
+    if status == "refused" and row.status != "refused":
+        row.failures = 0
     row.status, row.last_error, row.blocked_until = status, reason[:500], blocked_until
     row.failures += 1
     session.add(row)

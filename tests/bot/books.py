@@ -1,4 +1,4 @@
-"""What stands in a database at the end, read with sqlite3 alone, and compared with what networks and desks would swear."""
+"""What stands in a database at the end, read with sqlite3 alone, compared with what networks and desks would swear."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ ARTICLES = {
             "¿dónde está mi paquete?",
             "注文はいつ届きますか",
         ],
-        "Each parcel can be followed at https://lark.example/where with the number on your receipt. If it has not moved "
-        "for two days, write to us there and we go and look for it.",
+        "Each parcel can be followed at https://lark.example/where with the number on your receipt. If it has not "
+        "moved for two days, write to us there and we go and look for it.",
     ),
     "change-address": (
         "How do I change the address?",

@@ -38,8 +38,12 @@ GRACE_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Lifespan:
-    """What to live. kills: how many lives end by SIGKILL, up to longest_s after the daemon is ready (half of them
-    within a quarter of that), or, the share early, after the fork. posts: how many the last one waits for, up to calm_s."""
+    """What to live.
+
+    kills: how many lives end by SIGKILL, up to longest_s after the daemon is ready (half of them within a quarter of
+    that), or, the share early, after the fork. posts: how many the last one waits for, up to calm_s.
+    drain_at_sending: the last one ends as soon as a reply is on its way.
+    """
 
     settings: dict[str, Any]
     rate: float
@@ -47,9 +51,10 @@ class Lifespan:
     origin_s: float
     log: str
     kills: int
-    longest_s: float = 0.5
+    longest_s: float = 0.3
     early: float = 0.15
     posts: int = 0
+    drain_at_sending: bool = False
     calm_s: float = 60.0
     seed: int = 1
 
@@ -72,6 +77,7 @@ class Life:
     unknown: int = 0
     claimed: int = 0
     posts: int = 0
+    drain_at_sending: bool = False
 
 
 def main(path: Path) -> None:
@@ -126,7 +132,7 @@ def _last(span: Lifespan, settings: Settings, file: Path) -> Life:
         time.sleep(0.2)
         if os.waitpid(child, os.WNOHANG) != (0, 0):
             raise SystemExit("the last life ended by itself; see its log")
-        if _is_calm(file, span.posts):
+        if _is_sending(file) if span.drain_at_sending else _is_calm(file, span.posts):
             break
     asked = time.monotonic()
     os.kill(child, signal.SIGTERM)
@@ -184,6 +190,10 @@ def _is_calm(file: Path, posts: int) -> bool:
     left = "SELECT COUNT(*) FROM job WHERE done_at IS NULL AND parked_at IS NULL"
     found = _ask(file, f"SELECT ({left}), (SELECT COUNT(*) FROM post WHERE is_own = 0)")
     return found is not None and found[0] == 0 and found[1] >= posts
+
+
+def _is_sending(file: Path) -> bool:
+    return _ask(file, "SELECT COUNT(*) FROM reply WHERE state = 'sending'") not in (None, (0,))
 
 
 def _ask(file: Path, query: str) -> tuple[int, ...] | None:

@@ -1,7 +1,8 @@
-"""A small engine for tests of the whole daemon: labels by the words of the scripted days, at once and without a model."""
+"""A small engine for tests of the whole daemon: labels by the words of the scripted days, without a model."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,14 +22,18 @@ INTENTS = {
 
 
 class Rules:
-    """Judges by INTENTS; makes no embeddings."""
+    """Judges by INTENTS; makes no embeddings. delay_s: how long a batch takes."""
 
     name = "rules@1"
+
+    def __init__(self, *, delay_s: float = 0.0) -> None:
+        self._delay_s = delay_s
 
     async def warm(self) -> None:
         return None
 
     async def classify(self, texts: Sequence[Text]) -> list[Triage]:
+        await asyncio.sleep(self._delay_s)
         return [_judge(text) for text in texts]
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
@@ -58,7 +63,7 @@ def _sure(label: str) -> Label:
 
 
 def make(options: Mapping[str, Any]) -> Rules:
-    """Return the engine, which has no options."""
+    """Return the engine. Raises TypeError on an unknown option."""
     return Rules(**options)
 
 

@@ -181,3 +181,22 @@ async def test_kept_posts_are_looked_up_again_and_deletions_followed(listening: 
     await listening.poller.recheck(older_than=timedelta(hours=20))
     kept = listening.store.read_now(posts.select_kept)
     assert [(each.post.id, each.deleted) for each in kept] == [("1", True), ("2", False)]
+
+
+async def test_one_refusal_in_the_middle_of_an_outage_does_not_stop_the_source(listening: Listening) -> None:
+    """Only refusals count as refusals: what an outage does to a proxy's answers is no lock of the account."""
+    listening.feed.answers = [Unavailable("down"), Unavailable("down"), AuthFailed("401 from a proxy")]
+    for _ in range(3):
+        await listening.poller.poll("mentions")
+        listening.wait(minutes=20)
+    assert listening.health.status == "refused"
+    await listening.poller.poll("mentions")
+    assert listening.health.status == "ok"
+
+
+async def test_a_limit_until_the_year_9999_is_no_limit_for_ever(listening: Listening) -> None:
+    listening.feed.answers = [RateLimited("slow", until=NOON.replace(year=9999))]
+    await listening.poller.poll("mentions")
+    listening.wait(hours=25)
+    await listening.poller.poll("mentions")
+    assert listening.health.status == "ok"

@@ -14,7 +14,7 @@ from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected,
 from connectors.post import Refusal
 from connectors.protocol import Page, SendClass
 from tests.bot.bench_of_stages import Bench
-from tests.bot.factories import make_post
+from tests.bot.factories import NOON, make_post
 from tests.bot.speaker import Speaker
 
 
@@ -200,8 +200,8 @@ async def test_what_was_being_sent_when_the_daemon_died_is_looked_up(store: Stor
     bench = Bench(store)
     bench.hear(make_post(1))
     await bench.decide()
-    nothing: replies.Aftermath = lambda session, reason: None
-    store.write_now(replies.begin, bench.replies()[0].id or 0, now=bench.now, job_id=0, aftermath=nothing)
+    reply_id = bench.replies()[0].id or 0
+    store.write_now(replies.begin, reply_id, now=bench.now, job_id=0, aftermath=lambda session, reason: None)
     assert store.write_now(replies.settle_start, now=bench.now) == 1
     assert [reply.state for reply in bench.replies()] == [ReplyState.UNKNOWN]
     for _ in range(12):
@@ -225,3 +225,28 @@ async def test_a_post_seen_long_ago_is_looked_at_again_before_the_reply(store: S
     await bench.deliver()
     assert len(bench.speaker.ledger) == (0 if gone else 1)
     assert [reply.state for reply in bench.replies()] == [ReplyState.CANCELLED if gone else ReplyState.SENT]
+
+
+async def test_a_second_try_that_must_wait_stays_in_doubt(store: Store) -> None:
+    """The first try may be public: an edit or the clock must not file it as never said."""
+    bench = Bench(store, speaker=Speaker(before=[AmbiguousWrite("?"), RateLimited("slow", until=None)]))
+    bench.hear(make_post(1))
+    await bench.decide()
+    while len(bench.speaker.before) > 0:
+        await bench.deliver()
+        bench.wait(seconds=20)
+    assert [(reply.state, reply.attempts) for reply in bench.replies()] == [("unknown", 1)]
+    bench.hear(make_post(1, text="never mind, found it"))
+    bench.wait(minutes=2)
+    await bench.deliver()
+    assert [reply.state for reply in bench.replies()] == ["person"]
+
+
+async def test_a_limit_until_the_year_9999_does_not_bury_a_reply(store: Store) -> None:
+    bench = Bench(store, speaker=Speaker(before=[RateLimited("slow", until=NOON.replace(year=9999))]))
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    bench.wait(hours=25)
+    await bench.deliver()
+    assert bench.outcomes() == ["escalated"], "it has become stale, so people have it"
