@@ -249,7 +249,9 @@ def test_a_disk_that_is_full_at_the_start(config: Path) -> None:
 
 
 def test_reading_commands_refuse_a_database_without_today_s_schema(config: Path) -> None:
-    assert "harken db upgrade" in sentence(harken("knowledge", "import", ROOT / "docs", "--config", config))
+    assert "harken db upgrade" in sentence(
+        harken("knowledge", "import", ROOT / "deploy/demo/articles", "--config", config)
+    )
 
 
 def test_check_speaks_of_every_fault_at_once(tmp_path: Path) -> None:
