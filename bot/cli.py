@@ -98,6 +98,21 @@ def _explain(error: BaseException) -> int:
         return EXIT_USAGE
     if os.environ.get(SHOW_TRACEBACK):
         traceback.print_exception(error)
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename is not None else ""
+        click.echo(f"harken: {named}{error.strerror}", err=True)
+        return EXIT_USAGE
+    if isinstance(error, UnicodeEncodeError) and not all(map(_is_text, sys.argv)):
+        click.echo("harken: an argument is not UTF-8 text", err=True)
+        return EXIT_USAGE
     where = f"set {SHOW_TRACEBACK}=1 to see where, and please report it"
     click.echo(f"harken: unforeseen {type(error).__name__}: {error}; {where}", err=True)
     return EXIT_FAILED
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

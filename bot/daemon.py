@@ -207,7 +207,7 @@ def _only_daemon(app: App) -> Iterator[None]:
         return
     path = Path(f"{app.store.url.database}.lock")
     try:
-        lock = path.open("w")
+        lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w")
     except OSError as error:
         raise StoreError(f"{path.parent} cannot be written: {error.strerror}; choose another store.url") from error
     with lock:

@@ -8,6 +8,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -55,8 +57,15 @@ def set_up(*, level: str, as_json: bool) -> None:
     )
     # It warns whenever a look takes longer than its interval; the next look simply comes after it.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    logging.getLogger("aiohttp.server").addFilter(_unreadable_request)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _unreadable_request(record: logging.LogRecord) -> bool:
+    """Keep a request that is no HTTP out of the log: its bytes may be a token, and anybody may send many."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | RequestPayloadError)
 
 
 def _one_line(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

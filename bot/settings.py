@@ -51,8 +51,8 @@ class WebSettings(_Table):
     public_url: str | None = Field(None, description="how people reach it, with https when there is a proxy")
     secure_cookies: bool = Field(False, description="served over https; true by itself when public_url is https")
     behind_proxy: bool = Field(False, description="believe the last entry of X-Forwarded-For")
-    session_hours: float = Field(12.0, gt=0)
-    idle_hours: float = Field(2.0, gt=0)
+    session_hours: float = Field(12.0, gt=0, le=8784)
+    idle_hours: float = Field(2.0, gt=0, le=8784)
 
     @model_validator(mode="before")
     @classmethod
@@ -73,7 +73,7 @@ class WorkSettings(_Table):
 
     batch: int = Field(128, ge=1, le=4096, description="posts judged and handed off together")
     replies_at_once: int = Field(4, ge=1, le=64)
-    recheck_hours: float = Field(20.0, gt=0, description="each kept post is looked up again within this")
+    recheck_hours: float = Field(20.0, gt=0, le=8784, description="each kept post is looked up again within this")
     drain_s: float = Field(8.0, gt=0, le=60, description="at the end, sends in flight may take this long")
 
 
@@ -124,6 +124,8 @@ def with_files(environ: Mapping[str, str]) -> dict[str, str | None]:
                 value = Path(value).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise ConfigError(f"{name} names {value!r}, which cannot be read: {error.strerror}") from error
+            except ValueError as error:
+                raise ConfigError(f"{name} names {value!r}, which is not UTF-8 text") from error
             name = name.removesuffix("_FILE")
         found[name.lower()] = value
     return found

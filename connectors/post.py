@@ -10,6 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+MOST_FOLLOWERS = 2**31 - 1
+"""The column's end. What a stranger's server claims beyond it must not cost the rest of its page."""
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -54,6 +57,8 @@ class Author:
     def __post_init__(self) -> None:
         object.__setattr__(self, "handle", storable(self.handle))
         object.__setattr__(self, "display_name", storable(self.display_name))
+        if self.followers is not None and not 0 <= self.followers <= MOST_FOLLOWERS:
+            object.__setattr__(self, "followers", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

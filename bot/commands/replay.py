@@ -79,8 +79,10 @@ async def _drain(app: App) -> None:
 
 
 def _summary(session: Any) -> list[str]:
-    from bot.store import posts
+    from bot.store import posts, quarantine
 
     kept = posts.select_kept(session)
     ends = Counter(each.outcome for each in kept)
-    return [f"{len(kept)} posts", *(f"{count:>6} {end}" for end, count in ends.most_common())]
+    lines = [f"{len(kept)} posts", *(f"{count:>6} {end}" for end, count in ends.most_common())]
+    unread = quarantine.reasons(session)
+    return [*lines, *(f"not read: {reason} ({count}x)" for reason, count in unread)]

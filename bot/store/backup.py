@@ -25,11 +25,11 @@ def backup(store: Store, folder: Path, *, now: datetime) -> Path:
 
 
 def _sqlite(store: Store, path: Path) -> Path:
+    path.touch(mode=0o600, exist_ok=False)
     where = f"file:{store.url.database}?mode=ro"
     with closing(sqlite3.connect(where, uri=True)) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
-    path.chmod(0o600)
     if found != "ok":
         path.unlink()
         raise StoreError(f"the copy did not pass its integrity check ({found}); the database may be damaged")
@@ -42,6 +42,7 @@ def _postgres(store: Store, path: Path) -> Path:
         raise StoreError("pg_dump is not installed here; install PostgreSQL's client programs")
     # The password goes by the environment: a command line can be read by everybody on the machine.
     url = store.url.set(drivername="postgresql", password=None).render_as_string()
+    path.touch(mode=0o600, exist_ok=False)
     environment = {**os.environ, "PGPASSWORD": str(store.url.password or "")}
     try:
         subprocess.run(  # noqa: S603  (our own URL, no shell)
@@ -54,5 +55,4 @@ def _postgres(store: Store, path: Path) -> Path:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         path.unlink(missing_ok=True)
         raise StoreError("pg_dump failed; run it by hand to see why: it must not be older than the server") from error
-    path.chmod(0o600)
     return path

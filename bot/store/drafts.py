@@ -16,7 +16,19 @@ from sqlmodel import Session, col, select
 from bot.store import events, jobs, paging
 from bot.store.paging import Slice
 from bot.store.refusals import Conflict, Invalid, Missing
-from bot.store.tables import ArticleRow, CaseRow, JobRow, Origin, Outcome, PostRow, ReplyRow, ReplyState, Stage, UserRow
+from bot.store.tables import (
+    ArticleRow,
+    CasePostRow,
+    CaseRow,
+    JobRow,
+    Origin,
+    Outcome,
+    PostRow,
+    ReplyRow,
+    ReplyState,
+    Stage,
+    UserRow,
+)
 from connectors.post import storable
 from handoff.case import CaseState
 
@@ -108,6 +120,8 @@ def write(
     words = _words(text)
     case = _case(session, case_id)
     post = _target(session, post_id, revision)
+    if post.is_own or session.get(CasePostRow, (case_id, post_id)) is None:
+        raise Invalid("a reply goes to a customer's post of this case")
     key = f"{post.channel}:{post.external_id}:agent:{nonce}"
     twin = session.exec(select(ReplyRow).where(ReplyRow.key == key)).first()
     if twin is not None and twin.id is not None:

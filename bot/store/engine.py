@@ -8,6 +8,7 @@ WAL that two connections write and checkpoint at once (sqlite.org/wal.html#walre
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ class Store:
     def __init__(self, url: str, *, readers: int = 4, writers: int = 4, checkpoints: bool = True) -> None:
         try:
             self.url = sa.make_url(url)
-        except sa.exc.ArgumentError as error:
+        except (sa.exc.ArgumentError, ValueError) as error:
             raise StoreError(
                 "store.url is no database URL; write sqlite:///var/harken.db, or postgresql://..."
             ) from error
@@ -56,7 +57,7 @@ class Store:
         if self.is_sqlite:
             if not self.url.database:
                 raise StoreError("store.url names no file; write sqlite:///var/harken.db")
-            _make_folder(Path(self.url.database).parent)
+            _make_private(self.url.database)
             self._writer = sa.create_engine(
                 self.url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}
             )
@@ -138,13 +139,6 @@ class Store:
         self._writer.dispose()
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error.strerror}; choose another store.url") from error
-
-
 @contextmanager
 def _spoken() -> Iterator[None]:
     """Turn the driver's trouble with the database itself into one sentence."""
@@ -154,10 +148,23 @@ def _spoken() -> Iterator[None]:
         first_line = str(error.orig).strip().partition("\n")[0]
         raise StoreUnavailable(f"the database cannot be used: {first_line}") from error
     except sa.exc.DatabaseError as error:
-        # sqlite3 says so, and only so, of a file that is damaged; each more special error is a fault of ours.
+        # Only what SQLite says of the file itself; a broken constraint is a fault of ours and has a class of its own.
         if type(error) is not sa.exc.DatabaseError:
             raise
-        raise StoreError(f"store.url names a damaged file: {error.orig}; restore a back-up of it") from error
+        why = f"the database cannot be used: {error.orig}; restore a back-up, or name another file"
+        raise StoreError(why) from error
+
+
+def _make_private(path: str) -> None:
+    """Make the file before SQLite does, so that only its owner reads it; SQLite gives the WAL the same mode."""
+    if path == ":memory:" or path.startswith("file:"):
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise StoreError(f"store.url: {path!r} cannot be opened: {why}") from error
 
 
 def masked_url(url: str) -> str:

@@ -25,10 +25,13 @@ async def body(request: web.Request, *, limit: int = MAX_BODY) -> bytes:
     if request.content_length is not None and request.content_length > limit:
         raise Problem(413, f"the body may have {limit} bytes at most")
     taken = bytearray()
-    async for part in request.content.iter_chunked(16_384):
-        taken += part
-        if len(taken) > limit:
-            raise Problem(413, f"the body may have {limit} bytes at most")
+    try:
+        async for part in request.content.iter_chunked(16_384):
+            taken += part
+            if len(taken) > limit:
+                raise Problem(413, f"the body may have {limit} bytes at most")
+    except web.RequestPayloadError as error:
+        raise Problem(400, "the body is not in the encoding that its headers name") from error
     return bytes(taken)
 
 

@@ -248,12 +248,6 @@ def test_a_disk_that_is_full_at_the_start(config: Path) -> None:
     assert "the database cannot be used: " in said
 
 
-def test_reading_commands_refuse_a_database_without_today_s_schema(config: Path) -> None:
-    assert "harken db upgrade" in sentence(
-        harken("knowledge", "import", ROOT / "deploy/demo/articles", "--config", config)
-    )
-
-
 def test_check_speaks_of_every_fault_at_once(tmp_path: Path) -> None:
     more = "[sources.one]\nkind = 'telegraph'\n[sources.two]\nkind = 'x'\nbearer_tokn = 'a'\n"
     said = sentence(harken("check", "--offline", "--config", write(tmp_path, more)))

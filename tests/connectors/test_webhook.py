@@ -277,3 +277,12 @@ def test_secrets_are_masked() -> None:
 
 def test_the_registry_knows_it() -> None:
     assert load("webhook") is CHANNEL
+
+
+@pytest.mark.parametrize("claimed", [2**31, 2**63, 2**64 - 1])
+def test_more_followers_than_there_are_people_are_not_believed(claimed: int) -> None:
+    author = {"id": "5501", "handle": "cora_c", "followers": claimed}
+    [post] = push(
+        {"posts": [{"id": "1", "created_at": "2026-11-02T11:59:00Z", "author": author, "text": "hi"}]}
+    ).page.posts
+    assert post.author.followers is None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
+from bot.store import migrate
+from bot.store.backup import backup
 from bot.store.engine import Store, StoreError, StoreUnavailable
 from bot.store.tables import SourceRow
 
@@ -73,3 +78,33 @@ def test_closing_twice_is_harmless(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'new' / 'folder' / 'harken.db'}")
     store.close()
     store.close()
+
+
+def test_only_the_owner_reads_the_database(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        store = Store(f"sqlite:///{tmp_path}/harken.db")
+        migrate.upgrade(store)
+        copy = backup(store, tmp_path, now=datetime(2026, 3, 2, tzinfo=UTC))
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(mask)
+    assert {"harken.db", "harken.db-wal", copy.name} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_file_that_is_no_database_is_one_clear_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "harken.db"
+    path.write_bytes(b"something else entirely" * 100)
+    store = Store(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match="not a database"):
+        store.read_now(names)
+    store.close()
+
+
+@pytest.mark.parametrize("below", ["file/harken.db", "\0.db", "."])
+def test_a_place_where_no_file_can_be_is_one_clear_sentence(below: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(f"sqlite:///{tmp_path}/{below}")

@@ -286,3 +286,16 @@ async def test_machines_may_ask_how_it_is(visit: Visit) -> None:
     ready = await nobody.get("/readyz")
     assert orjson.loads(await ready.read()) == {"status": "ok", "components": {"store": "ok"}}
     assert await (await nobody.get("/metrics")).text() == "harken_build_info 1\n"
+
+
+async def test_a_reply_goes_to_a_customers_post_of_its_case(program: Program, day: Day) -> None:
+    body = {"text": "We look into it.", "nonce": "a" * 32, "send": True, "post_id": day.hostile}
+    refused = await program.post(f"/api/v1/cases/{day.case}/replies", 422, **body)
+    assert "post of this case" in refused["detail"]
+
+
+async def test_a_body_in_another_encoding_than_it_says_is_refused_quietly(visit: Visit) -> None:
+    stranger = await visit(None)
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with stranger.http.post(f"{stranger.base}/hooks/shop", data=b"abc", headers=headers) as answer:
+        assert answer.status == 400
