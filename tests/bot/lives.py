@@ -51,7 +51,7 @@ class Lifespan:
     origin_s: float
     log: str
     kills: int
-    longest_s: float = 0.3
+    longest_s: float = 0.35
     early: float = 0.15
     posts: int = 0
     drain_at_sending: bool = False

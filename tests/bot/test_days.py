@@ -148,7 +148,7 @@ async def test_a_day_on_reddit(tmp_path: Path, clock: FastClock, desk: FakeZende
     with serve_in_thread(network):
         app = App(make_settings(tmp_path, sources={"reddit": source_on(network)}, desk=desk), clock=clock)
         # A twelfth of its own length: what it calls ten minutes late comes less than one minute late.
-        day = RedditDay(network, begins=clock(), lasts=LENGTH)
+        day = RedditDay(network, begins=clock(), lasts=LENGTH, troubles=14)
 
         def goes_on() -> bool:
             day.play(released(network))
@@ -164,6 +164,7 @@ async def test_a_day_on_reddit(tmp_path: Path, clock: FastClock, desk: FakeZende
     faults = books.faults(planned=standing, said=network.ledger, opened=desk.ledger)
     assert not faults
     assert len(day.addressed) == 1000
+    assert len(network.writes_seen()) > len(network.ledger), "no weather at all"
     assert day.answered_twice() == []
     assert books.outcomes()["answered"] > 300
     assert len(desk.ledger) > 50
