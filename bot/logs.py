@@ -55,8 +55,9 @@ def set_up(*, level: str, as_json: bool) -> None:
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
     )
-    # It warns whenever a look takes longer than its interval; the next look simply comes after it.
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    # It warns whenever a look takes longer than its interval, and calls a tick cancelled at the end an error; what a
+    # tick itself meets is logged by bot.schedule.
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.server").addFilter(_unreadable_request)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,7 +12,7 @@ import structlog
 from bot import metrics
 from bot.stages.work import Work
 from bot.store import jobs
-from bot.store.engine import Store
+from bot.store.engine import Store, StoreUnavailable
 from bot.store.jobs import Job
 from bot.stream.protocol import Stream
 from connectors.registry import Clock
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 
 MAX_ATTEMPTS = 5
 """An errand that failed this often is given up and parked."""
+
+STORE_PAUSE_S = 1.0
 
 PAUSES = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 
@@ -56,9 +59,24 @@ class Worker:
     async def _guarded(self, group: Sequence[Job]) -> None:
         try:
             await self._work.run(group)
+        except StoreUnavailable as error:
+            await self._hand_back(group, error)
         except Exception as error:
             log.exception("errand.failed", stage=self._work.stage, errands=len(group), why=type(error).__name__)
             await self._again(group, error)
+
+    async def _hand_back(self, group: Sequence[Job], error: StoreUnavailable) -> None:
+        """Wait for the store, then give the errands back; its trouble is not theirs, so the attempt does not count."""
+        log.error("store.unavailable", stage=self._work.stage, errands=len(group), why=str(error))
+        ids = [job.id for job in group]
+        while True:
+            await asyncio.sleep(STORE_PAUSE_S)
+            try:
+                await self._store.write(jobs.wait, ids, due_at=self._clock(), reason="the store was unavailable")
+            except StoreUnavailable:
+                continue
+            log.info("store.recovered", stage=self._work.stage)
+            return
 
     async def _again(self, group: Sequence[Job], error: Exception) -> None:
         for job in group:

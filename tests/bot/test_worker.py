@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+import pytest
 from sqlmodel import Session, select
 
 from bot.store import jobs
-from bot.store.engine import Store
+from bot.store.engine import Store, StoreUnavailable
 from bot.store.jobs import CLAIM, Job
 from bot.store.tables import JobRow, Stage
 from bot.stream.table import TableStream
@@ -137,3 +139,53 @@ def test_the_same_errand_twice_is_one(store: Store) -> None:
     add(store, "a", "a")
     add(store, "a")
     assert len(store.write_now(jobs.claim, Stage.TRIAGE, holder="one", now=NOON, limit=9)) == 1
+
+
+class Sulking:
+    """A stage whose store does not answer the first *times* it runs."""
+
+    stage = Stage.TRIAGE
+    patience = MAX_ATTEMPTS
+
+    def __init__(self, store: Store, times: int) -> None:
+        self.store = store
+        self.times = times
+        self.done: list[str] = []
+
+    async def run(self, jobs_: Sequence[Job]) -> None:
+        if self.times:
+            self.times -= 1
+            raise StoreUnavailable("the database cannot be used: locked")
+        self.done += [job.key for job in jobs_]
+        await self.store.write(jobs.finish, [job.id for job in jobs_], now=NOON)
+
+    async def give_up(self, job: Job, reason: str) -> None:
+        raise AssertionError("nothing is given up for the store's trouble")
+
+
+async def test_trouble_of_the_store_is_waited_out_and_counts_against_no_errand(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.worker.STORE_PAUSE_S", 0.0)
+    add(store, "a", "b")
+    hands = Hands(store, Sulking(store, times=MAX_ATTEMPTS + 3))  # type: ignore[arg-type]
+    for _ in range(MAX_ATTEMPTS + 5):
+        await hands.pass_through()
+    assert sorted(hands.work.done) == ["a", "b"]
+
+
+async def test_a_stream_outlives_a_store_that_does_not_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store, "a")
+    claim, left = jobs.claim, [3]
+
+    def sulking(*given: Any, **options: Any) -> list[Job]:
+        if left[0]:
+            left[0] -= 1
+            raise StoreUnavailable("the database cannot be used: locked")
+        return claim(*given, **options)
+
+    monkeypatch.setattr("bot.stream.table.IDLE", timedelta(milliseconds=1))
+    monkeypatch.setattr(jobs, "claim", sulking)
+    hands = Hands(store, Fragile(store))
+    await hands.pass_through()
+    assert hands.work.done == ["a"]
