@@ -56,7 +56,7 @@ class Visitor:
 
     def get_a_key(self) -> None:
         with self._start("key", "add", "visitor", "--role", "viewer", "--config", DEMO) as made:
-            self.key = re.search(r"harken_\w+", made.communicate()[0])[0]  # type: ignore[index]
+            self.key = re.search(r"harken_[\w-]+", made.communicate()[0])[0]  # type: ignore[index]
 
     def all_of(self, noun: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
