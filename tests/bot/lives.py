@@ -32,6 +32,9 @@ from connectors import registry as channels
 from handoff import registry as desks
 from tests.networks.clock import FastClock
 
+AIM_S = 1.5
+"""How long a life that is to die in the middle of a reply waits for one."""
+
 GRACE_S = 10.0
 """SIGTERM: the daemon is gone within this."""
 
@@ -41,7 +44,8 @@ class Lifespan:
     """What to live.
 
     kills: how many lives end by SIGKILL, up to longest_s after the daemon is ready (half of them within a quarter of
-    that), or, the share early, after the fork. posts: how many the last one waits for, up to calm_s.
+    that), or, the share early, after the fork, or, the share aimed, while a reply is on its way: on a slow machine
+    chance alone would hit too few of these. posts: how many the last one waits for, up to calm_s.
     drain_at_sending: the last one ends as soon as a reply is on its way.
     """
 
@@ -53,9 +57,10 @@ class Lifespan:
     kills: int
     longest_s: float = 0.35
     early: float = 0.15
+    aimed: float = 0.08
     posts: int = 0
     drain_at_sending: bool = False
-    calm_s: float = 60.0
+    calm_s: float = 150.0
     seed: int = 1
 
     def write(self, path: Path) -> Path:
@@ -100,9 +105,10 @@ def main(path: Path) -> None:
     dice = random.Random(span.seed)
     gc.freeze()
     for _ in range(span.kills):
-        tell(
-            _one(span, settings, file, is_early=dice.random() < span.early, seconds=span.longest_s * dice.random() ** 2)
-        )
+        kind = dice.random()
+        seconds = span.longest_s * dice.random() ** 2
+        is_early, is_aimed = kind < span.early, kind > 1 - span.aimed
+        tell(_one(span, settings, file, is_early=is_early, is_aimed=is_aimed, seconds=seconds))
     tell(_last(span, settings, file))
 
 
@@ -112,13 +118,18 @@ def tell(life: Life) -> None:
     sys.stdout.flush()
 
 
-def _one(span: Lifespan, settings: Settings, file: Path, *, is_early: bool, seconds: float) -> Life:
+def _one(span: Lifespan, settings: Settings, file: Path, *, is_early: bool, is_aimed: bool, seconds: float) -> Life:
     reader, writer = os.pipe()
     child = _fork(span, settings, writer)
     os.close(writer)
     if not is_early:
         os.read(reader, 1)  # ready, or dead
     os.close(reader)
+    if is_aimed:
+        until = time.monotonic() + AIM_S
+        while not _is_sending(file) and time.monotonic() < until:
+            time.sleep(0.005)
+        seconds = 0.0
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
