@@ -125,7 +125,7 @@ class DeliverWork:
 
     async def _begin(self, errand: Errand, job: Job, otherwise: str) -> Errand | Stop | None:
         aftermath = self._late(errand, otherwise)
-        begun = await self._store.write(replies.begin, errand.id, now=self._clock(), job_id=job.id, aftermath=aftermath)
+        begun = await self._store.write(replies.begin, errand, now=self._clock(), job_id=job.id, aftermath=aftermath)
         self._stream.wake(Stage.OPEN_TICKET)
         return begun
 

@@ -67,11 +67,17 @@ def errand(session: Session, reply_id: int) -> Errand | None:
     return _errand(row, kept(session, [row.post_id])[row.post_id])
 
 
-def begin(session: Session, reply_id: int, *, now: datetime, job_id: int, aftermath: Aftermath) -> Errand | Stop | None:
-    """Mark SENDING if everything still allows it. Stop: not said, with the reason. None: nothing to do."""
-    row = session.get(ReplyRow, reply_id, with_for_update=True)
-    if row is None or row.state not in (ReplyState.INTENDED, ReplyState.UNKNOWN):
+def begin(session: Session, known: Errand, *, now: datetime, job_id: int, aftermath: Aftermath) -> Errand | Stop | None:
+    """Mark SENDING if everything still allows it. Stop: not said, with the reason. None: nothing to do.
+
+    known: the reply as the caller read it. If it has moved on since, another worker has it (this one's claim lapsed
+    while it waited for a network), and the errand is left to that one.
+    """
+    row = session.get(ReplyRow, known.id, with_for_update=True)
+    if row is None or row.state not in OPEN_STATES:
         jobs.finish(session, [job_id], now=now)
+        return None
+    if (row.state, row.attempts) != (known.state, known.attempts) or row.state == ReplyState.SENDING:
         return None
     target = kept(session, [row.post_id])[row.post_id]
     reason = _objection(session, row, target.post, deleted=target.deleted, now=now)

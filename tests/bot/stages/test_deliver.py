@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.store import drafts, people, posts, replies
+from bot.store import drafts, jobs, people, posts, replies
 from bot.store.engine import Store
-from bot.store.tables import Outcome, ReplyState
+from bot.store.tables import Outcome, ReplyState, Stage
 from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
 from connectors.post import Refusal
 from connectors.protocol import Page, SendClass
@@ -200,8 +200,7 @@ async def test_what_was_being_sent_when_the_daemon_died_is_looked_up(store: Stor
     bench = Bench(store)
     bench.hear(make_post(1))
     await bench.decide()
-    reply_id = bench.replies()[0].id or 0
-    store.write_now(replies.begin, reply_id, now=bench.now, job_id=0, aftermath=lambda session, reason: None)
+    begin(store, bench, as_read(store, bench))
     assert store.write_now(replies.settle_start, now=bench.now) == 1
     assert [reply.state for reply in bench.replies()] == [ReplyState.UNKNOWN]
     for _ in range(12):
@@ -250,3 +249,29 @@ async def test_a_limit_until_the_year_9999_does_not_bury_a_reply(store: Store) -
     bench.wait(hours=25)
     await bench.deliver()
     assert bench.outcomes() == ["escalated"], "it has become stale, so people have it"
+
+
+def as_read(store: Store, bench: Bench) -> replies.Errand:
+    """The only reply, as a worker reads it now."""
+    errand = store.read_now(replies.errand, bench.replies()[0].id or 0)
+    if errand is None:
+        raise LookupError("nothing is left to do for it")
+    return errand
+
+
+def begin(store: Store, bench: Bench, known: replies.Errand, *, job_id: int = 0) -> object:
+    return store.write_now(replies.begin, known, now=bench.now, job_id=job_id, aftermath=lambda session, reason: None)
+
+
+async def test_a_worker_that_was_overtaken_leaves_the_reply_to_the_other(store: Store) -> None:
+    """Its claim lapsed while it waited for a network: it neither says the reply nor ends the other's errand."""
+    bench = Bench(store, Speaker(after=[AmbiguousWrite("cut")]))
+    bench.hear(make_post(1))
+    await bench.decide()
+    early = as_read(store, bench)
+    (job,) = store.write_now(jobs.claim, Stage.DELIVER, holder="other", now=bench.now, limit=9)
+    assert isinstance(begin(store, bench, early), replies.Errand)
+    assert begin(store, bench, early, job_id=job.id) is None, "the other is saying it"
+    store.write_now(replies.unknown, early.id, "cut", now=bench.now, look_at=bench.now, job_id=job.id)
+    assert begin(store, bench, early, job_id=job.id) is None, "what the other left in doubt is looked for first"
+    assert store.read_now(jobs.next_due, Stage.DELIVER, now=bench.now) == bench.now, "and its errand is still there"
