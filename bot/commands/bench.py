@@ -108,7 +108,6 @@ async def _alone(app: App, texts: Sequence[Text]) -> float:
 
 async def _through(app: App, texts: Sequence[str]) -> tuple[float, float]:
     from bot.store import jobs
-    from bot.store.tables import Stage
 
     started = time.perf_counter()
     workers = [asyncio.create_task(worker.run()) for worker in app.workers()]
@@ -117,8 +116,8 @@ async def _through(app: App, texts: Sequence[str]) -> tuple[float, float]:
         await _feed(app, texts, start)
         if half == 0.0 and start >= len(texts) // 2:
             half = _rss_mib()
-    while any(depth.waiting for depth in await app.store.read(jobs.depths) if depth.stage != Stage.DELIVER):
-        await asyncio.sleep(0.1)
+    while await app.store.read(jobs.waiting):
+        await asyncio.sleep(0.25)
     seconds = time.perf_counter() - started
     app.stream.stop()
     await asyncio.gather(*workers)
@@ -150,8 +149,8 @@ async def _feed(app: App, texts: Sequence[str], start: int) -> None:
     value = Page(posts=page, cursor=str(start))
     await app.store.write(posts.ingest, value, source="bench", stream="feed", now=now, cursor=value.cursor)
     app.stream.wake(Stage.TRIAGE)
-    while sum(depth.waiting for depth in await app.store.read(jobs.depths)) > 20 * PAGE:
-        await asyncio.sleep(0.05)
+    while await app.store.read(jobs.waiting) > 20 * PAGE:
+        await asyncio.sleep(0.25)
 
 
 def _rss_mib() -> float:

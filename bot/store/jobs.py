@@ -182,6 +182,12 @@ def depths(session: Session) -> list[Depth]:
     ]
 
 
+def waiting(session: Session) -> int:
+    """Return how many errands wait; quick however many are done, since only the index of open ones is read."""
+    query = select(sa.func.count()).where(col(JobRow.done_at).is_(None), col(JobRow.parked_at).is_(None))
+    return session.exec(query).one()
+
+
 def next_due(session: Session, stage: Stage, *, now: datetime) -> datetime | None:
     """Return when the next errand of *stage* that nobody has claimed becomes due, None when there is none."""
     return session.exec(
