@@ -237,6 +237,13 @@ WORDS: Mapping[Topic, tuple[str, ...]] = MappingProxyType(
 )
 
 
+_HEAD = 4
+"""Letters by which a word of a text is first compared with the lists."""
+
+_WORDS = regex.compile(r"\w+")
+_FIRST = regex.compile(r"(?P<word>\w+)(?P<open>\*?)")
+
+
 class Lexicon:
     """Finds topics in texts. own: the brand's additional words, written like those above; topics: those looked for."""
 
@@ -244,7 +251,7 @@ class Lexicon:
         lists = {topic: WORDS[topic] for topic in Topic if topic in WORDS and topic in set(topics)}
         if own := tuple(own):
             lists[Topic.OWN] = own
-        self._patterns = [(topic, _pattern(entries)) for topic, entries in lists.items()]
+        self._lists = [(topic, _WordList(entries)) for topic, entries in lists.items()]
         # One decision asks several times about the same text.
         self._find = lru_cache(maxsize=256)(self._search)
 
@@ -254,15 +261,35 @@ class Lexicon:
 
     def _search(self, text: str) -> tuple[Topic, ...]:
         folded = " ".join(fold(text).split())
-        return tuple(topic for topic, pattern in self._patterns if pattern.search(folded))
+        heads = {word[:_HEAD] for word in _WORDS.findall(folded)}
+        return tuple(topic for topic, words in self._lists if words.stand_in(folded, heads))
 
 
-def _pattern(entries: Iterable[str]) -> regex.Pattern[str]:
-    spaced: list[str] = []
-    unspaced: list[str] = []
-    for entry in sorted(set(entries)):
-        folded = fold(entry)
-        escaped = r"\W+".join(regex.escape(part).replace(r"\*", r"\w*") for part in folded.split())
-        (spaced if folded.isascii() else unspaced).append(escaped)
-    choices = [rf"\b(?:{'|'.join(spaced)})\b"] if spaced else []
-    return regex.compile("|".join(choices + unspaced))
+class _WordList:
+    """Entries of one topic. Most texts have no word that begins like one of them, and need no closer look."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        spaced: list[str] = []
+        unspaced: list[str] = []
+        self._heads: set[str] = set()
+        self._any_head = False
+        for folded in sorted({fold(entry) for entry in entries}):
+            pattern = r"\W+".join(regex.escape(part).replace(r"\*", r"\w*") for part in folded.split())
+            if not folded.isascii():
+                unspaced.append(pattern)
+                continue
+            spaced.append(pattern)
+            first = _FIRST.match(folded)
+            if first is None or (first["open"] and len(first["word"]) < _HEAD):
+                self._any_head = True
+            else:
+                self._heads.add(first["word"][:_HEAD])
+        self._spaced = regex.compile(rf"\b(?:{'|'.join(spaced)})\b") if spaced else None
+        self._unspaced = regex.compile("|".join(unspaced)) if unspaced else None
+
+    def stand_in(self, folded: str, heads: set[str]) -> bool:
+        """Tell whether an entry stands in a *folded* text whose words begin with *heads*."""
+        near = self._any_head or not self._heads.isdisjoint(heads)
+        if near and self._spaced is not None and self._spaced.search(folded):
+            return True
+        return self._unspaced is not None and not folded.isascii() and self._unspaced.search(folded) is not None

@@ -77,23 +77,14 @@ def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int]
             sa.select(_post.c.id, _post.c.edits).where(_post.c.id.in_([each.post_id for each in decided]))
         )
     }
-    for each in decided:
-        if current.get(each.post_id) != read_errand(each.key)[1]:
-            continue
-        match each.decision:
-            case AutoReply(answer=answer):
-                _reply_row(session, each, answer, state=ReplyState.INTENDED, origin=Origin.BOT, case_id=None, now=now)
-            case Draft(answer=answer) as decision:
-                case_id = _open(session, each, decision, now)
-                _reply_row(
-                    session, each, answer, state=ReplyState.DRAFTED, origin=Origin.DRAFT, case_id=case_id, now=now
-                )
-            case Escalate() as decision:
-                case_id = _open(session, each, decision, now)
-                _want_tickets(session, case_id, each.desks, now)
-            case Ignore():
-                pass
-    _end(session, [each for each in decided if current.get(each.post_id) == read_errand(each.key)[1]], now)
+    decided = [each for each in decided if current.get(each.post_id) == read_errand(each.key)[1]]
+    log: list[dict[str, Any]] = []
+    case_ids = _cases(session, decided, now, log)
+    _replies(session, decided, case_ids, now, log)
+    wanted = [(case_ids[each.key], each.desks) for each in decided if isinstance(each.decision, Escalate)]
+    _want_tickets(session, wanted, now)
+    _end(session, decided, now, log)
+    events.add_all(session, log)
     jobs.finish(session, job_ids, now=now)
 
 
@@ -136,7 +127,7 @@ def escalate_late(
     session.connection().execute(
         sa.update(_post).where(_post.c.id == post_id).values(outcome=Outcome.ESCALATED, reasons=[reason])
     )
-    _want_tickets(session, case_id, late.desks, now)
+    _want_tickets(session, [(case_id, late.desks)], now)
     kind = "case.opened" if is_new else "case.joined"
     events.add(session, kind, now=now, post_id=post_id, case_id=case_id)
 
@@ -165,50 +156,62 @@ def case_value(session: Session, case_id: int) -> tuple[Case, int, Mapping[str, 
     return case, row.post_id, row.context or {}
 
 
-def _open(session: Session, each: Decided, decision: Draft | Escalate, now: datetime) -> int:
-    key = each.open_case or each.post.key
-    found = insert_new_returning(
-        session,
-        _case,
-        [
-            {
-                "key": key,
-                "post_id": each.post_id,
-                "author_id": each.author_id,
-                "channel": each.post.channel,
-                "source": each.source,
-                "root_id": each.post.root_id,
-                "title": each.title,
-                "state": CaseState.OPEN,
-                "queue": decision.queue,
-                "priority": decision.priority,
-                "reasons": list(decision.reasons),
-                "context": dict(each.context),
-                "opened_at": now,
-                "due_at": decision.due_at,
-            }
-        ],
-        _case.c.id,
-    )
-    if found:
-        case_id = int(found[0].id)
-        events.add(session, "case.opened", now=now, post_id=each.post_id, case_id=case_id)
-    else:
-        case_id = _join(session, key, each, decision, now)
-    insert_new(session, table_of(CasePostRow), [{"case_id": case_id, "post_id": each.post_id}])
-    return case_id
+def _cases(
+    session: Session, decided: Sequence[Decided], now: datetime, log: list[dict[str, Any]]
+) -> dict[str, int]:
+    """Open cases for those posts that people will see, or join the ones they belong to; return errand -> case id."""
+    people = [(each, each.decision) for each in decided if isinstance(each.decision, Draft | Escalate)]
+    rows: dict[str, dict[str, Any]] = {}
+    opened_by: dict[str, str] = {}
+    for each, decision in people:
+        key = each.open_case or each.post.key
+        if key not in rows:
+            rows[key] = _case_row(key, each, decision, now)
+            opened_by[key] = each.key
+    ids = {row.key: row.id for row in insert_new_returning(session, _case, [*rows.values()], _case.c.id, _case.c.key)}
+    fresh = {opened_by[key] for key in ids}
+    if rest := set(rows) - set(ids):
+        known = session.connection().execute(sa.select(_case.c.id, _case.c.key).where(_case.c.key.in_(rest)))
+        ids |= {row.key: row.id for row in known}
+    case_ids: dict[str, int] = {}
+    for each, decision in people:
+        case_ids[each.key] = case_id = ids[each.open_case or each.post.key]
+        if each.key not in fresh:
+            _join(session, case_id, each, decision)
+        kind = "case.opened" if each.key in fresh else "case.joined"
+        log.append(events.row(kind, now=now, post_id=each.post_id, case_id=case_id))
+    session.flush()
+    posts = [{"case_id": case_ids[each.key], "post_id": each.post_id} for each, _ in people]
+    insert_new(session, table_of(CasePostRow), posts)
+    return case_ids
 
 
-def _join(session: Session, key: str, each: Decided, decision: Draft | Escalate, now: datetime) -> int:
+def _case_row(key: str, each: Decided, decision: Draft | Escalate, now: datetime) -> dict[str, Any]:
+    return {
+        "key": key,
+        "post_id": each.post_id,
+        "author_id": each.author_id,
+        "channel": each.post.channel,
+        "source": each.source,
+        "root_id": each.post.root_id,
+        "title": each.title,
+        "state": CaseState.OPEN,
+        "queue": decision.queue,
+        "priority": decision.priority,
+        "reasons": list(decision.reasons),
+        "context": dict(each.context),
+        "opened_at": now,
+        "due_at": decision.due_at,
+    }
+
+
+def _join(session: Session, case_id: int, each: Decided, decision: Draft | Escalate) -> None:
     """Add a further post to a case: it may only become more urgent, and a case that waited for the customer reopens."""
-    row = session.exec(select(CaseRow).where(CaseRow.key == key)).one()
+    row = session.get_one(CaseRow, case_id)
     _press(row, priority=decision.priority, due_at=decision.due_at)
     if row.post_id == each.post_id:  # decided anew after an edit: what people see follows
         row.title, row.context, row.reasons = each.title, dict(each.context), list(decision.reasons)
     session.add(row)
-    session.flush()
-    events.add(session, "case.joined", now=now, post_id=each.post_id, case_id=row.id)
-    return row.id or 0
 
 
 def _press(row: CaseRow, *, priority: int, due_at: datetime) -> None:
@@ -219,53 +222,70 @@ def _press(row: CaseRow, *, priority: int, due_at: datetime) -> None:
         row.resolved_at = None
 
 
-def _reply_row(
+def _replies(
     session: Session,
-    each: Decided,
-    answer: Candidate,
-    *,
-    state: ReplyState,
-    origin: Origin,
-    case_id: int | None,
+    decided: Sequence[Decided],
+    case_ids: Mapping[str, int],
     now: datetime,
+    log: list[dict[str, Any]],
 ) -> None:
+    """Write down what shall be said: the bot's own replies with their errands, drafts for people."""
+    rows: dict[str, dict[str, Any]] = {}
+    for each in decided:
+        match each.decision:
+            case AutoReply(answer=answer):
+                row = _reply_row(each, answer, state=ReplyState.INTENDED, origin=Origin.BOT, case_id=None, now=now)
+            case Draft(answer=answer):
+                case_id = case_ids[each.key]
+                row = _reply_row(each, answer, state=ReplyState.DRAFTED, origin=Origin.DRAFT, case_id=case_id, now=now)
+            case _:
+                continue
+        rows[row["key"]] = row
+    new = insert_new_returning(session, _reply, [*rows.values()], _reply.c.id, _reply.c.key)
+    errands = []
+    for made in new:
+        row = rows[made.key]
+        if row["state"] is ReplyState.INTENDED:
+            errands.append(jobs.row(Stage.DELIVER, str(made.id), now=now, priority=2))
+        log.append(
+            events.row(
+                f"reply.{row['state']}", now=now, post_id=row["post_id"], case_id=row["case_id"], reply_id=made.id
+            )
+        )
+    jobs.add_all(session, errands)
+
+
+def _reply_row(
+    each: Decided, answer: Candidate, *, state: ReplyState, origin: Origin, case_id: int | None, now: datetime
+) -> dict[str, Any]:
     edits = read_errand(each.key)[1]
-    rows = insert_new_returning(
-        session,
-        _reply,
-        [
-            {
-                "key": f"{each.post.key}:{origin}:{edits}",
-                "post_id": each.post_id,
-                "case_id": case_id,
-                "source": each.source,
-                "channel": each.post.channel,
-                "state": state,
-                "origin": origin,
-                "text": answer.wording,
-                "article_id": answer.article_id,
-                "confidence": answer.confidence,
-                "target_revision": each.post.revision,
-                "attempts": 0,
-                "created_at": now,
-                "expires_at": now + (AUTO_LIFE if origin is Origin.BOT else DRAFT_LIFE),
-            }
-        ],
-        _reply.c.id,
-    )
-    for row in rows:
-        if state is ReplyState.INTENDED:
-            jobs.add(session, Stage.DELIVER, str(row.id), now=now, priority=2)
-        events.add(session, f"reply.{state}", now=now, post_id=each.post_id, case_id=case_id, reply_id=row.id)
+    return {
+        "key": f"{each.post.key}:{origin}:{edits}",
+        "post_id": each.post_id,
+        "case_id": case_id,
+        "source": each.source,
+        "channel": each.post.channel,
+        "state": state,
+        "origin": origin,
+        "text": answer.wording,
+        "article_id": answer.article_id,
+        "confidence": answer.confidence,
+        "target_revision": each.post.revision,
+        "attempts": 0,
+        "created_at": now,
+        "expires_at": now + (AUTO_LIFE if origin is Origin.BOT else DRAFT_LIFE),
+    }
 
 
-def _want_tickets(session: Session, case_id: int, desks: Sequence[str], now: datetime) -> None:
-    for desk in desks:
-        insert_new(session, _ticket, [{"case_id": case_id, "desk": desk, "state": "wanted", "updated_at": now}])
-        jobs.add(session, Stage.OPEN_TICKET, f"{case_id}.{desk}", now=now, priority=2)
+def _want_tickets(session: Session, wanted: Sequence[tuple[int, Sequence[str]]], now: datetime) -> None:
+    """Give each case to the outside desks that want it, once."""
+    pairs = [(case_id, desk) for case_id, desks in wanted for desk in desks]
+    tickets = [{"case_id": case_id, "desk": desk, "state": "wanted", "updated_at": now} for case_id, desk in pairs]
+    insert_new(session, _ticket, tickets)
+    jobs.add_all(session, [jobs.row(Stage.OPEN_TICKET, f"{i}.{desk}", now=now, priority=2) for i, desk in pairs])
 
 
-def _end(session: Session, decided: Sequence[Decided], now: datetime) -> None:
+def _end(session: Session, decided: Sequence[Decided], now: datetime, log: list[dict[str, Any]]) -> None:
     if not decided:
         return
     session.connection().execute(
@@ -277,15 +297,9 @@ def _end(session: Session, decided: Sequence[Decided], now: datetime) -> None:
             for each in decided
         ],
     )
-    events.add_all(
-        session,
-        [
-            events.row(
-                "post.decided", now=now, post_id=each.post_id, facts={"decision": type(each.decision).__name__.lower()}
-            )
-            for each in decided
-        ],
-    )
+    for each in decided:
+        facts = {"decision": type(each.decision).__name__.lower()}
+        log.append(events.row("post.decided", now=now, post_id=each.post_id, facts=facts))
 
 
 def outcome(decision: Decision) -> Outcome:

@@ -194,7 +194,8 @@ def _prepare_sqlite(engine: sa.Engine, *, writes: bool, checkpoints: bool) -> No
         else:
             cursor.execute("PRAGMA query_only=ON")
         cursor.execute(f"PRAGMA wal_autocheckpoint={1000 if checkpoints else 0}")
-        cursor.execute("PRAGMA cache_size=-32000")
+        # KiB, per connection: there are several readers, and the system keeps the file's pages as well.
+        cursor.execute(f"PRAGMA cache_size=-{32_000 if writes else 8_000}")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.close()
 

@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.data} is not a folder; --data names the folder that holds triage_posts and the other sets")
         return 2
     torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(options.threads)
     started = time.monotonic()
     machine = Encoder(
         folder=options.encoder,
