@@ -156,9 +156,7 @@ def case_value(session: Session, case_id: int) -> tuple[Case, int, Mapping[str, 
     return case, row.post_id, row.context or {}
 
 
-def _cases(
-    session: Session, decided: Sequence[Decided], now: datetime, log: list[dict[str, Any]]
-) -> dict[str, int]:
+def _cases(session: Session, decided: Sequence[Decided], now: datetime, log: list[dict[str, Any]]) -> dict[str, int]:
     """Open cases for those posts that people will see, or join the ones they belong to; return errand -> case id."""
     people = [(each, each.decision) for each in decided if isinstance(each.decision, Draft | Escalate)]
     rows: dict[str, dict[str, Any]] = {}
