@@ -60,6 +60,13 @@ class _Reader(HTMLParser):
         if not self._unseen:
             self._parts.append(_SPACES.sub(" ", data))
 
+    def parse_html_declaration(self, i: int) -> int:
+        """Step over what only looks like a declaration ("<![;"), which the parser of Python 3.11 breaks on."""
+        try:
+            return super().parse_html_declaration(i)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def text(self) -> str:
         lines = "".join(self._parts).split("\n")
         return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip(" ") for line in lines)).strip()

@@ -87,7 +87,9 @@ def decide(situation: Situation, policy: Policy) -> Decision:
         queue=queue_for(situation, policy),
         priority=rank.level,
         due_at=due_at(situation.now, rank.level, policy, asked_at=situation.post.created_at),
-        reasons=[found, *(cautions or [f"a person approves {intent} on {situation.source}"]), *rank.reasons],
+        reasons=list(
+            dict.fromkeys([found, *(cautions or [f"a person approves {intent} on {situation.source}"]), *rank.reasons])
+        ),
     )
 
 

@@ -67,7 +67,12 @@ def untriaged(situation: Situation, policy: Policy) -> str | None:
 def people_only(situation: Situation, policy: Policy) -> str | None:
     """Some intents are for people."""
     intent = reading.intent(situation)
-    return f"{intent} always goes to people" if intent in policy.settings.people_only else None
+    if intent not in policy.settings.people_only:
+        return None
+    sure = 1.0 if situation.triage is None else situation.triage.intent.confidence
+    if sure < policy.settings.auto_triage_confidence:
+        return f"it may be {intent} ({sure:.2f}), which always goes to people"
+    return f"{intent} always goes to people"
 
 
 def sensitive(situation: Situation, policy: Policy) -> str | None:

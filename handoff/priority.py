@@ -45,15 +45,15 @@ def rank(situation: Situation, policy: Policy) -> Priority:
 
 def _start(situation: Situation, policy: Policy) -> tuple[int, list[str]]:
     if reading.is_urgent(situation, policy):
-        return NOW, ["urgent"]
+        return NOW, ["it is urgent"]
     if situation.triage is None:
         return SOON, ["nobody knows yet what it says"]
     if situation.triage.intent.label == "security_fraud":
-        return SOON, ["security"]
+        return SOON, ["it is about security"]
     if reading.topics(situation, policy):
         return SOON, ["a subject that needs care"]
     if situation.triage.urgency.label == "high":
-        return SOON, ["perhaps urgent"]
+        return SOON, ["it may be urgent"]
     if situation.triage.urgency.label == "low" and not reading.is_complaint(situation):
         return SOME_DAY, ["nothing presses"]
     return TODAY, []

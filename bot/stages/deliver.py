@@ -35,6 +35,9 @@ log = structlog.get_logger()
 MAX_SENDS = 2
 """One try, and one more after a read-back found nothing; a second unknown outcome goes to a person."""
 
+TIMED_SENDS = 5
+"""Where the network knows our key for a time: each further try comes within that time, and after a read-back."""
+
 KEYED_SENDS = 20
 """On a keyed network repeating is harmless; after this many a person looks why it never succeeds."""
 
@@ -183,7 +186,8 @@ class DeliverWork:
         elif capabilities.keyed_for is not None and now - began > capabilities.keyed_for:
             await self._to_person(errand, job, "it was not seen, and the network has forgotten our key")
         else:
-            await self._again(connector, errand, job, most=MAX_SENDS)
+            most = MAX_SENDS if capabilities.keyed_for is None else TIMED_SENDS
+            await self._again(connector, errand, job, most=most)
 
     async def _again(self, connector: Any, errand: Errand, job: Job, *, most: int) -> None:
         if errand.attempts >= most:

@@ -38,6 +38,8 @@ def add(session: Session, *, name: str, role: Role, now: datetime, lives: timede
     """Return a new key in full; it cannot be had again."""
     if not name.strip():
         raise Invalid("give the key a name that says who uses it")
+    if not name.isprintable():
+        raise Invalid("a key's name holds no control characters")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     session.add(
         ApiKeyRow(

@@ -69,6 +69,8 @@ def add(
         raise Invalid("write the e-mail address as name@example.org")
     if session.exec(select(UserRow.id).where(UserRow.email == address)).first() is not None:
         raise Conflict("a person with this e-mail address exists already; `harken user link` makes a new sign-in link")
+    if not (address + name).isprintable():
+        raise Invalid("a name and an e-mail address hold no control characters")
     row = UserRow(email=address, name=name.strip() or local, role=role, password_hash=password_hash, created_at=now)
     session.add(row)
     session.flush()

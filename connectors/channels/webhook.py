@@ -55,7 +55,7 @@ class WebhookSettings(SourceSettings):
         description="whsec_...; two, divided by a space, while one replaces the other"
     )
     tolerance_s: float = Field(300.0, gt=0, le=3_600, description="how far a delivery's time may be from ours, seconds")
-    max_bytes: int = Field(1_048_576, ge=1_024, le=16_777_216, description="the largest body taken")
+    max_bytes: int = Field(1_048_576, ge=1_024, le=1_048_576, description="the largest body taken")
     max_posts: int = Field(1_000, ge=1, description="posts and deletions one delivery may hold")
 
 

@@ -67,7 +67,8 @@ class Speaker:
     async def send(self, reply: Reply) -> Sent:
         if self.before and (error := self.before.pop(0)) is not None:
             raise error
-        if self.send_class is not SendClass.KEYED or all(said.key != reply.key for said in self.ledger):
+        keyed = self.send_class in (SendClass.KEYED, SendClass.KEYED_FOR_A_TIME)
+        if not keyed or all(said.key != reply.key for said in self.ledger):
             self.ledger.append(reply)
         if self.after and (error := self.after.pop(0)) is not None:
             raise error

@@ -28,6 +28,8 @@ from connectors.html import is_web, plain
         ('<p class="quote-inline">RE: <a href="https://x.example/1">x</a><br></p><p>My view</p>', "My view"),
         ("<p>unclosed <b>bold", "unclosed bold"),
         ("</p></a></script>stray", "stray"),
+        ("fine <![; x>and <b>well</b>", "fine and well"),
+        ("cut off <![", "cut off <!["),
     ],
 )
 def test_html_reads_as_a_person_sees_it(html: str, expected: str) -> None:

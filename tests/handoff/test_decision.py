@@ -168,6 +168,13 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], type, str]] = [
         "we can only listen on this channel",
     ),
     ("hacked", {"triage_intent": "security_fraud"}, AUTO, Escalate, "security_fraud always goes to people"),
+    (
+        "perhaps hacked",
+        {"triage_intent": ("security_fraud", 0.21)},
+        AUTO,
+        Escalate,
+        "it may be security_fraud (0.21), which always goes to people",
+    ),
     ("wants a person", {"triage_intent": "human_agent"}, AUTO, Escalate, "human_agent always goes to people"),
     ("a legal word", {"post_text": "My lawyer asks when you open"}, AUTO, Escalate, "it speaks of legal steps"),
     (

@@ -63,6 +63,8 @@ def test_a_password_comes_from_the_standard_input_and_is_kept_hashed(config: Pat
         (("user", "add", "ana@example.org", "--role", "king"), "", "'king' is not one of"),
         (("user", "link", "nobody@example.org"), "", "nobody who may sign in"),
         (("user", "disable", "nobody@example.org"), "", "nobody has this"),
+        (("user", "add", "ana@example.org", "--name", "A\x1b[2Jna"), "", "no control characters"),
+        (("key", "add", "sh\x1bop"), "", "no control characters"),
         (("key", "revoke", "none"), "", "there is no such key"),
         (("key", "add", " "), "", "give the key a name"),
         (("key", "add", "shop", "--days", "0"), "", "--days"),

@@ -114,6 +114,24 @@ async def test_a_key_that_the_network_has_forgotten_is_not_trusted(store: Store)
     assert len(speaker.ledger) == 1
 
 
+async def test_while_the_network_knows_our_key_a_reply_is_tried_more_than_twice(store: Store) -> None:
+    speaker = Speaker(
+        send_class=SendClass.KEYED_FOR_A_TIME,
+        keyed_for=timedelta(minutes=30),
+        settle_after=timedelta(minutes=2),
+        after=[AmbiguousWrite("cut"), AmbiguousWrite("cut"), AmbiguousWrite("cut")],
+        finds=False,
+    )
+    bench = Bench(store, speaker)
+    bench.hear(make_post(1))
+    await bench.decide()
+    for _ in range(16):
+        await bench.deliver()
+        bench.wait(minutes=1)
+    assert [(reply.state, reply.attempts) for reply in bench.replies()] == [(ReplyState.SENT, 4)]
+    assert len(speaker.ledger) == 1
+
+
 @pytest.mark.parametrize(
     "error",
     [RateLimited("slow", until=None), Unavailable("refused"), AuthFailed("token")],
