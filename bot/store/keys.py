@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from bot.store.people import KEY_DOMAIN, Role, User, digest, user
+from bot.store.people import KEY_DOMAIN, Role, User, digest, has_controls, user
 from bot.store.refusals import Invalid, Missing
 from bot.store.tables import ApiKeyRow, UserRow
 
@@ -38,7 +38,7 @@ def add(session: Session, *, name: str, role: Role, now: datetime, lives: timede
     """Return a new key in full; it cannot be had again."""
     if not name.strip():
         raise Invalid("give the key a name that says who uses it")
-    if not name.isprintable():
+    if has_controls(name):
         raise Invalid("a key's name holds no control characters")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     session.add(

@@ -69,12 +69,17 @@ def add(
         raise Invalid("write the e-mail address as name@example.org")
     if session.exec(select(UserRow.id).where(UserRow.email == address)).first() is not None:
         raise Conflict("a person with this e-mail address exists already; `harken user link` makes a new sign-in link")
-    if not (address + name).isprintable():
+    if has_controls(address + name):
         raise Invalid("a name and an e-mail address hold no control characters")
     row = UserRow(email=address, name=name.strip() or local, role=role, password_hash=password_hash, created_at=now)
     session.add(row)
     session.flush()
     return user(row)
+
+
+def has_controls(text: str) -> bool:
+    """Tell whether *text* holds characters that a terminal obeys instead of showing them."""
+    return any(sign < " " or "\x7f" <= sign <= "\x9f" for sign in text)
 
 
 def everyone(session: Session) -> list[User]:
