@@ -17,8 +17,7 @@ from classifiers import registry
 from connectors.channels.x.settings import OAUTH1
 from tests.bot.books import Books
 from tests.bot.brand import make_settings, source_on
-from tests.networks import day as x_day
-from tests.networks import mastodon_day
+from tests.networks import mastodon_day, x_day
 from tests.networks.clock import FastClock
 from tests.networks.desks import FakeZendesk
 from tests.networks.faults import Fault, Network, Seen, Trouble, serve_in_thread
@@ -120,7 +119,7 @@ async def test_a_day_on_x(tmp_path: Path, clock: FastClock, desk: FakeZendesk, s
     assert books.outcomes()["answered"] > count / 2
     assert len(desk.ledger) > count / 10
     if count == 1000:
-        assert set(day.met) == {*x_day.READ_TROUBLE, *x_day.WRITE_TROUBLE}
+        assert set(day.met) == {*day.READ_TROUBLE, *day.WRITE_TROUBLE}
 
 
 @pytest.mark.slow
@@ -137,7 +136,7 @@ async def test_a_day_on_mastodon(tmp_path: Path, clock: FastClock, desk: FakeZen
     assert not faults
     verdict = day.verdict(books.posts, answerable=())
     assert verdict.is_clean, verdict
-    assert set(day.met) == {*mastodon_day.READ_TROUBLE, *mastodon_day.WRITE_TROUBLE}
+    assert set(day.met) == {*day.READ_TROUBLE, *day.WRITE_TROUBLE}
     assert books.outcomes()["answered"] > 400
     assert len(desk.ledger) > 100
 

@@ -18,8 +18,7 @@ from aiohttp import web
 from tests.bot.books import Books
 from tests.bot.brand import make_tables, source_on
 from tests.bot.lives import GRACE_S, Life, Lifespan
-from tests.networks import day as x_day
-from tests.networks import mastodon_day
+from tests.networks import mastodon_day, x_day
 from tests.networks.clock import FastClock
 from tests.networks.desks import FakeZendesk
 from tests.networks.faults import Network, Trouble, serve_in_thread
@@ -41,6 +40,9 @@ class SlowX(XNetwork):
         taken = await super()._create(request)
         await asyncio.sleep(self.delay_s)
         return taken
+
+
+PLACES: dict[str, tuple[Any, Any]] = {"x": (SlowX, x_day), "mastodon": (MastodonNetwork, mastodon_day)}
 
 
 @pytest.fixture
@@ -104,41 +106,22 @@ def check(lives: list[Life], books: Books, *, kills: int, ids: list[str], networ
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_five_hundred_kills_on_an_x_day(tmp_path: Path, clock: FastClock, desk: FakeZendesk) -> None:
-    kills = 500
-    network = SlowX(clock=clock, lag=timedelta(seconds=30))
+@pytest.mark.parametrize(("channel", "kills"), [("x", 500), ("mastodon", 60)])
+def test_nothing_is_lost_or_said_twice_however_often_it_is_killed(
+    channel: str, kills: int, tmp_path: Path, clock: FastClock, desk: FakeZendesk
+) -> None:
+    make, script = PLACES[channel]
+    network = make(clock=clock, lag=timedelta(seconds=30))
     with serve_in_thread(network):
-        plan = x_day.plan_day(
-            start=clock() + timedelta(seconds=3 * RATE),
-            length=timedelta(seconds=kills * LIFE_S * RATE),
-            read_every=50,
-            pause=timedelta(seconds=20),
-        )
-        day = x_day.Day(network, plan)
-        tables = make_tables(tmp_path, sources={"x": source_on(network)}, desk=desk)
-        began = time.monotonic()
-        lives = live(tmp_path, clock, tables, network.release, kills=kills, posts=len(day.ids))
-    books = Books.read(tmp_path / "harken.db")
-    print(told(lives, books, began))
-    check(lives, books, kills=kills, ids=day.ids, network=network, desk=desk)
-    assert day.verdict(books.posts, answerable=()).is_clean
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(500)
-def test_kills_on_a_mastodon_day(tmp_path: Path, clock: FastClock, desk: FakeZendesk) -> None:
-    kills = 60
-    network = MastodonNetwork(clock=clock, lag=timedelta(seconds=30))
-    with serve_in_thread(network):
-        plan = mastodon_day.plan_day(
+        plan = script.plan_day(
             count=2 * kills,
             start=clock() + timedelta(seconds=3 * RATE),
             length=timedelta(seconds=kills * LIFE_S * RATE),
             read_every=50,
             pause=timedelta(seconds=20),
         )
-        day = mastodon_day.Day(network, plan)
-        tables = make_tables(tmp_path, sources={"mastodon": source_on(network)}, desk=desk)
+        day = script.Day(network, plan)
+        tables = make_tables(tmp_path, sources={channel: source_on(network)}, desk=desk)
         began = time.monotonic()
         lives = live(tmp_path, clock, tables, network.release, kills=kills, posts=len(day.ids))
     books = Books.read(tmp_path / "harken.db")
