@@ -25,6 +25,7 @@ from bot.stages.triage import TriageWork
 from bot.stages.work import Work
 from bot.store import articles, migrate, people, posts
 from bot.store.engine import Store, StoreError
+from bot.store.roles import Role
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
 from bot.web.parts import Ready
@@ -375,9 +376,9 @@ class App:
 
 
 def _first_link(session: Any, *, now: datetime, always: bool) -> str | None:
-    admins = [each for each in people.everyone(session) if each.role == people.Role.ADMIN and each.disabled_at is None]
+    admins = [each for each in people.everyone(session) if each.role == Role.ADMIN and each.disabled_at is None]
     if admins and not always:
         return None
     if not admins:
-        people.add(session, email=FIRST_PERSON, name="Administrator", role=people.Role.ADMIN, now=now)
+        people.add(session, email=FIRST_PERSON, name="Administrator", role=Role.ADMIN, now=now)
     return people.add_link(session, email=admins[0].email if admins else FIRST_PERSON, now=now)

@@ -85,15 +85,19 @@ def main() -> NoReturn:
 def _explain(error: BaseException) -> int:
     """Say in one sentence what went wrong; return the exit code."""
     from bot.settings import ConfigError
-    from bot.store.engine import StoreError, StoreUnavailable
 
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, ConfigError):
+        click.echo(f"harken: {error}", err=True)
+        return EXIT_USAGE
+    from bot.store.engine import StoreError, StoreUnavailable
+
     if isinstance(error, StoreUnavailable):
         # Not EXIT_USAGE: nothing is wrong with what was asked, and a supervisor should try again.
         click.echo(f"harken: {error}", err=True)
         return EXIT_FAILED
-    if isinstance(error, ConfigError | StoreError):
+    if isinstance(error, StoreError):
         click.echo(f"harken: {error}", err=True)
         return EXIT_USAGE
     if os.environ.get(SHOW_TRACEBACK):

@@ -12,7 +12,6 @@ from pydantic import BaseModel, SecretStr
 
 from bot.commands.options import with_settings
 from bot.settings import Settings, shown
-from bot.store.engine import masked_url
 
 CHECK_S = 30.0
 
@@ -44,6 +43,8 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, BaseModel):
         yield from _leaves(value.model_dump(), key)
     elif key == "store.url" and isinstance(value, SecretStr):
+        from bot.store.engine import masked_url
+
         yield key, masked_url(value.get_secret_value())
     elif isinstance(value, Mapping):
         return

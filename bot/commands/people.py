@@ -6,13 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from bot.commands.options import with_settings
 from bot.settings import Settings
-from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
+
+if TYPE_CHECKING:
+    from bot.store.engine import Store
 
 ROLES = click.Choice([role.value for role in Role])
 

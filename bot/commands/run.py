@@ -9,7 +9,6 @@ import sys
 
 import click
 
-from bot import logs
 from bot.commands.options import with_settings
 from bot.settings import Settings
 
@@ -25,6 +24,7 @@ from bot.settings import Settings
 @with_settings
 def run(settings: Settings, roles: str, sign_in_link: bool) -> None:
     """Listen, triage, answer and hand over until stopped."""
+    from bot import logs
     from bot.app import App
     from bot.daemon import Daemon, Role
 

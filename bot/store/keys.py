@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from bot.store.people import KEY_DOMAIN, Role, User, digest, has_controls, user
+from bot.store.people import KEY_DOMAIN, User, digest, has_controls, user
 from bot.store.refusals import Invalid, Missing
+from bot.store.roles import Role
 from bot.store.tables import ApiKeyRow, UserRow
 
 PREFIX = "harken"

@@ -7,38 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from types import MappingProxyType
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from bot.store.refusals import Conflict, Invalid, Missing
+from bot.store.roles import Role
 from bot.store.tables import SessionRow, SignInLinkRow, UserRow
 
 KEY_DOMAIN = "@key.invalid"
 """Where the people of API keys "live"; RFC 2606 keeps .invalid free, so it is nobody's address."""
 
 LINK_LIVES = timedelta(hours=24)
-
-
-class Role(StrEnum):
-    """What a person may do; each may what those before may."""
-
-    VIEWER = "viewer"
-    AGENT = "agent"
-    LEAD = "lead"
-    ADMIN = "admin"
-
-    def covers(self, other: Role) -> bool:
-        """Say whether this role may what *other* may."""
-        return RANK[self] >= RANK[other]
-
-
-RANK: Mapping[Role, int] = MappingProxyType({role: rank for rank, role in enumerate(Role)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from aiohttp import web
 from bot.store import feed
 from bot.store.events import Event
 from bot.store.feed import FeedFilter
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.store.tables import Outcome
 from bot.web import intake, shown
 from bot.web.auth import FORM

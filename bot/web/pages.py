@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.web import shown
 from bot.web.parts import VISITOR
 from classifiers.triage import HEADS

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from bot.store.people import Role
+from bot.store.roles import Role
 
 
 class Access(StrEnum):

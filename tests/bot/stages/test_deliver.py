@@ -9,6 +9,7 @@ import pytest
 
 from bot.store import drafts, jobs, people, posts, replies
 from bot.store.engine import Store
+from bot.store.roles import Role
 from bot.store.tables import Outcome, ReplyState, Stage
 from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
 from connectors.post import Refusal
@@ -236,7 +237,7 @@ async def test_a_post_seen_long_ago_is_looked_at_again_before_the_reply(store: S
     await bench.decide()
     bench.wait(hours=3)
     bench.speaker.standing = {"1": None if gone else post}
-    person = store.write_now(people.add, email="a@b.example", name="A", role=people.Role.AGENT, now=bench.now)
+    person = store.write_now(people.add, email="a@b.example", name="A", role=Role.AGENT, now=bench.now)
     reply_id = bench.replies()[0].id or 0
     store.write_now(drafts.approve, reply_id, text=None, revision=None, user_id=person.id, now=bench.now)
     await bench.deliver()

@@ -14,8 +14,8 @@ from bot.store.desk import CaseFilter
 from bot.store.drafts import ReplyFilter
 from bot.store.engine import Store
 from bot.store.feed import FeedFilter
-from bot.store.people import Role
 from bot.store.refusals import Conflict, Invalid, Missing
+from bot.store.roles import Role
 from bot.store.tables import CorrectionRow, JobRow, ReplyRow
 from tests.bot.web.world import (
     NOON,

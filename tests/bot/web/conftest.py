@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.web.site import Site
 from tests.bot.web.world import Browser, Clock, Day, Options, add_day, add_user, signed_in
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.store import keys, people, sessions
 from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.web.problems import is_api
 from bot.web.route import Access, Route, UndeclaredRoute
 from bot.web.routes import ROUTES

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from sqlmodel import Session, select
 
 from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.store.tables import CaseNoteRow, CaseRow, CorrectionRow, JobRow, ReplyRow, ReplyState, UserRow
 from bot.web.intake import MAX_BODY
 from bot.web.openapi import plain

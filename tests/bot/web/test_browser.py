@@ -14,7 +14,7 @@ from sqlmodel import Session, select
 
 from bot.store import people
 from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.store.tables import JobRow, PostRow, ReplyRow, ReplyState
 from bot.web.site import Site
 from tests.bot.web.world import HOSTILE_NAME, SCRIPT, Clock, Day, add_author, add_post, add_triage, add_user

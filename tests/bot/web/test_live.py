@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from bot.store import events, feed, people
 from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.store.tables import PostRow
 from bot.web import live
 from bot.web.live import BATCH

@@ -10,7 +10,7 @@ from argon2 import Type, extract_parameters
 
 from bot.store import people
 from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.web import passwords
 from bot.web.passwords import Passwords
 from tests.bot.web.conftest import Visit

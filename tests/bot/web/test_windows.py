@@ -12,7 +12,7 @@ from sqlmodel import Session, select
 
 from bot.store import desk, events
 from bot.store.engine import Store
-from bot.store.people import Role
+from bot.store.roles import Role
 from bot.store.tables import (
     CaseRow,
     CorrectionRow,

@@ -12,7 +12,8 @@ from sqlmodel import Session
 
 from bot.store import events, keys, people, sessions
 from bot.store.engine import Store
-from bot.store.people import Role, User
+from bot.store.people import User
+from bot.store.roles import Role
 from bot.store.tables import (
     ArticleRow,
     AuthorRow,
