@@ -20,6 +20,9 @@ from bot.store.tables import JobRow, Stage
 CLAIM = timedelta(seconds=60)
 """How long a worker may take before its errand is given to another."""
 
+LONGEST_REST = timedelta(minutes=10)
+"""How long an errand rests at most whose workers keep dying."""
+
 _table = JobRow.__table__  # type: ignore[attr-defined]
 
 
@@ -77,6 +80,7 @@ def claim(session: Session, stage: Stage, *, holder: str, now: datetime, limit: 
     """Give up to *limit* due errands of *stage* to *holder* for CLAIM, urgent and old ones first.
 
     An errand that was claimed before and not finished goes alone: whoever dies with it does not count against others.
+    If its worker dies again, it rests longer each time, so that it neither holds up others nor tires of mere bad luck.
     """
     due = (
         sa.select(_table.c.id)
@@ -97,10 +101,16 @@ def claim(session: Session, stage: Stage, *, holder: str, now: datetime, limit: 
         # The CTE form: LIMIT with SKIP LOCKED inside an IN-subquery may be evaluated again.
         due = due.with_for_update(skip_locked=True)
     chosen = due.cte("chosen")
+    rest = min(timedelta(seconds=2 ** min(first.attempts - 1, 20)), LONGEST_REST) if first.attempts else None
     taken = session.connection().execute(
         sa.update(_table)
         .where(_table.c.id.in_(sa.select(chosen.c.id)))
-        .values(claimed_until=now + CLAIM, claimed_by=holder, attempts=_table.c.attempts + 1)
+        .values(
+            claimed_until=now + CLAIM,
+            claimed_by=holder,
+            attempts=_table.c.attempts + 1,
+            **({} if rest is None else {"due_at": now + rest}),
+        )
         .returning(_table.c.id, _table.c.key, _table.c.attempts, _table.c.created_at, _table.c.priority)
     )
     rows = sorted(taken, key=lambda each: (each.priority, each.id))

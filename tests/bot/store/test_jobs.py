@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 from bot.store import jobs
 from bot.store.engine import Store
@@ -30,16 +31,34 @@ def test_what_outlived_its_worker_goes_alone(store: Store) -> None:
     add(store, "a", "b", "c", "d")
     assert keys(claim(store, limit=2)) == [("a", 1), ("b", 1)]
     store.write_now(jobs.release_all)
-    for _ in range(3):
-        assert keys(claim(store))[0][0] == "a"
-        store.write_now(jobs.release_all)
     (a,) = claim(store)
-    assert (a.key, a.attempts) == ("a", 5)
+    assert (a.key, a.attempts) == ("a", 2)
     (b,) = claim(store)
     assert (b.key, b.attempts) == ("b", 2)
     store.write_now(jobs.finish, [a.id, b.id], now=NOON)
     assert keys(claim(store)) == [("c", 1), ("d", 1)]
     assert claim(store) == []
+
+
+def lives(store: Store, *, seconds: int) -> list[tuple[str, int]]:
+    """Claim one errand a second and die with it; return who was claimed when."""
+    claims = []
+    for second in range(seconds):
+        claims += [(job.key, second) for job in claim(store, minutes=1 + second / 60, limit=1)]
+        store.write_now(jobs.release_all)
+    return claims
+
+
+def test_an_errand_whose_workers_keep_dying_rests_longer_each_time(store: Store) -> None:
+    add(store, "a")
+    deaths = [second for _, second in lives(store, seconds=3_600)]
+    assert deaths[:7] == [0, 1, 2, 4, 8, 16, 32]
+    assert max(later - sooner for sooner, later in pairwise(deaths)) == 600
+
+
+def test_nobody_waits_long_behind_a_deadly_errand(store: Store) -> None:
+    add(store, "a", "b")
+    assert "b" in {key for key, _ in lives(store, seconds=4)}
 
 
 def test_a_claim_lapses_with_its_holder(store: Store) -> None:
