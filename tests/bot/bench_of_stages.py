@@ -60,6 +60,12 @@ class Bench:
         """Let time pass."""
         self.now += timedelta(**span)
 
+    def wait_for(self, stage: Stage) -> None:
+        """Let time pass until an errand of *stage* is due."""
+        due = self.store.read_now(jobs.next_due, stage, now=self.now)
+        assert due is not None
+        self.now = max(self.now, due)
+
     def hear(self, *heard: Post, triage: Triage | None = None, judged: bool = True) -> list[int]:
         """Take posts in and judge them."""
         page = Page(posts=heard, cursor="c")
