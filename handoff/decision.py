@@ -98,8 +98,8 @@ def _pressing(situation: Situation, policy: Policy) -> list[str]:
     reasons = []
     if reading.is_urgent(situation, policy):
         reasons.append("it is urgent")
-    if reading.intent(situation) == "security_fraud":
-        reasons.append("it is about security")
+    if reason := reading.security(situation, policy):
+        reasons.append(reason)
     ours = reading.speaks_to_us(situation) or reading.is_urgent(situation, policy) or reading.is_complaint(situation)
     if ours and (reason := guards.sensitive(situation, policy)):
         reasons.append(reason)

@@ -48,8 +48,8 @@ def _start(situation: Situation, policy: Policy) -> tuple[int, list[str]]:
         return NOW, ["it is urgent"]
     if situation.triage is None:
         return SOON, ["nobody knows yet what it says"]
-    if situation.triage.intent.label == "security_fraud":
-        return SOON, ["it is about security"]
+    if reason := reading.security(situation, policy):
+        return SOON, [reason]
     if reading.topics(situation, policy):
         return SOON, ["a subject that needs care"]
     if situation.triage.urgency.label == "high":

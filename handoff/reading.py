@@ -74,6 +74,14 @@ def is_urgent(situation: Situation, policy: Policy) -> bool:
     )
 
 
+def security(situation: Situation, policy: Policy) -> str | None:
+    """Return, in words and as surely as the model is, that the post is about security; None when it is not."""
+    if situation.triage is None or situation.triage.intent.label != "security_fraud":
+        return None
+    sure = situation.triage.intent.confidence >= policy.settings.auto_triage_confidence
+    return "it is about security" if sure else "it may be about security"
+
+
 def is_complaint(situation: Situation) -> bool:
     """Tell whether the customer is unhappy about something we could act on."""
     if situation.triage is None:
