@@ -118,7 +118,7 @@ def test_a_second_daemon_on_the_same_file_is_refused(config: Path) -> None:
     with running(config) as process:
         began = time.monotonic()
         said = sentence(harken("run", "--config", config))
-        assert time.monotonic() - began < 40, "it waits for one that is ending, not for one that runs"
+        assert time.monotonic() - began < 15
         assert "another harken runs on" in said
         assert len(said.splitlines()) == 1
         process.send_signal(signal.SIGTERM)

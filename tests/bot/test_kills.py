@@ -97,7 +97,7 @@ def check(lives: list[Life], books: Books, *, kills: int, ids: list[str], networ
     assert not faults
     assert [life.code for life in lives] == [-9] * kills + [0]
     # A harness that kills only idle daemons would prove nothing.
-    assert sum(life.sending for life in lives) > kills / 50
+    assert sum(1 for life in lives if life.sending) > kills / 25
     assert sum(1 for life in lives if life.claimed) > kills / 4
     assert books.outcomes()["answered"] > len(ids) / 3
     # A doubt that nobody can settle is rare; where reads lag it is not the rule.
