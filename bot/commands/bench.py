@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 SEED = 7
+MADE_UP = 2_000
 WORDS = """
 the my order parcel account app card train flight refund late broken please help why when never again still waiting
 password login charge invoice thanks great awful slow down error update cancel booking seat room delivery driver
@@ -58,17 +59,51 @@ def pipeline(settings: Settings, count: int, path: Path | None) -> None:
             click.echo(line)
 
 
+@bench.command()
+@click.option(
+    "--input", "path", type=click.Path(path_type=Path), help="JSON Lines with a text each; default: made-up posts."
+)
+@click.option("--posts", "count", type=click.IntRange(10), help="Only so many of them.")
+@click.option("--threads", type=click.IntRange(1, 256), default=2, show_default=True, help="Processors for each side.")
+@with_settings
+def triage(settings: Settings, path: Path | None, count: int | None, threads: int) -> None:
+    """The model beside a plain pipeline with the same weights, one text at a time, and the limit of the processor."""
+    from classifiers.errors import ClassifierError
+
+    texts = list(dict.fromkeys(_texts(count or MADE_UP, path) if path is None else _lines(path)))[:count]
+    try:
+        from classifiers import speed
+
+        made = asyncio.run(speed.measure(texts, model=settings.classifier.get("model"), threads=threads))
+    except ClassifierError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(f"{len(texts)} texts of {made.pieces:.1f} pieces, {made.operations:.2f} Gop each, {threads} threads")
+    click.echo(f"(a) plain pipeline  {made.plain:8.1f} posts/s  (transformers, one text at a time, float32, one head)")
+    click.echo(f"(b) engine          {made.engine:8.1f} posts/s  ({made.arithmetic}, all heads, language, embedding)")
+    for name, limit in made.limits.items():
+        share = made.engine / limit
+        click.echo(
+            f"(c) limit {name:<9} {limit:8.1f} posts/s  ({made.products[name]:.0f} Gop/s; (b) is {share:.0%} of it)"
+        )
+    click.echo(f"(b)/(a)             {made.ratio:.1f} times")
+
+
 def _texts(count: int, path: Path | None) -> list[str]:
     if path is None:
         dice = random.Random(SEED)
         return [f"{' '.join(dice.choices(WORDS, k=dice.randint(4, 40)))} {number}" for number in range(count)]
+    rows = _lines(path)
+    return [rows[number % len(rows)] for number in range(count)]
+
+
+def _lines(path: Path) -> list[str]:
     try:
         rows = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise click.UsageError(f'--input {path}: a line needs the form {{"text": ...}} ({error})') from error
     if not rows:
         raise click.UsageError(f"--input {path} holds no post")
-    return [str(rows[number % len(rows)]) for number in range(count)]
+    return [str(row) for row in rows]
 
 
 async def _pipeline(settings: Settings, texts: Sequence[str]) -> list[str]:

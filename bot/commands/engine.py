@@ -11,6 +11,7 @@ from bot.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from classifiers.protocol import Classifier
     from classifiers.registry import ClassifierEmbedder
     from classifiers.triage import Text, Triage
 
@@ -28,7 +29,7 @@ def make(settings: Settings, kind: str | None) -> ClassifierEmbedder:
         raise click.UsageError(f"classifier: {error}") from error
 
 
-async def classify(engine: ClassifierEmbedder, texts: Sequence[Text]) -> list[Triage]:
+async def classify(engine: Classifier, texts: Sequence[Text]) -> list[Triage]:
     """Judge *texts*; where a batch breaks, one by one. Raises UsageError naming the id of a text that breaks alone."""
     from classifiers.errors import ClassifierError, ModelFailed
 

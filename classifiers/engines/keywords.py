@@ -144,6 +144,10 @@ class Keywords:
         self._thread: ThreadPoolExecutor | None = None
         self.name = "keywords"
 
+    @property
+    def foundation(self) -> str:
+        return self.name
+
     async def warm(self) -> None:
         if self._rules is None:
             self._rules = await self._run(Rules, self._path)

@@ -25,7 +25,7 @@ MAX_WORDS = 64
 """Words of a post that are looked up: more than the longest post that asks one thing."""
 
 ENCODER_LANGUAGES = frozenset({"en"})
-"""Languages the shipped encoder (all-MiniLM-L6-v2) reads; in others its vectors mislead (docs/knowledge.md)."""
+"""Languages whose vectors the confidence was fitted on; others are compared by words (docs/knowledge.md)."""
 
 ROW = 2 * EMBEDDING_DIM
 """Bytes of one vector."""

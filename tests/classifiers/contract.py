@@ -83,6 +83,10 @@ class ClassifierContract:
         assert answer.model == engine.name
         assert "-" in engine.name
 
+    async def test_the_name_begins_with_what_makes_the_vectors(self, engine: ClassifierEmbedder) -> None:
+        """A Classifier's ``name`` is this, with "+" and more behind it where other heads judge."""
+        assert engine.name == engine.foundation or engine.name.startswith(f"{engine.foundation}+")
+
     async def test_the_event_loop_is_never_blocked(self, engine: ClassifierEmbedder) -> None:
         """Never blocks the event loop."""
         turns, longest = 0, 0.0
@@ -97,8 +101,8 @@ class ClassifierContract:
         assert turns > 10
         assert longest < (time.perf_counter() - started) / 2
 
-    async def test_callers_wait_their_turn(self, engine: ClassifierEmbedder) -> None:
-        """One call at a time reaches the model, others wait their turn."""
+    async def test_calls_do_not_mix(self, engine: ClassifierEmbedder) -> None:
+        """Several calls may be under way."""
         answers = await asyncio.gather(*(engine.classify(texts(f"call {n}", "refund please")) for n in range(6)))
         assert [len(pair) for pair in answers] == [2] * 6
         assert len({pair[1].intent.label for pair in answers}) == 1
