@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -18,9 +18,12 @@ import orjson
 from bot.commands import engine as engines
 from bot.commands.options import with_settings
 from bot.settings import Settings
+from classifiers.errors import ClassifierError
 
 if TYPE_CHECKING:
+    from classifiers.protocol import Classifier
     from classifiers.triage import Text, Triage
+    from classifiers.why import Word
 
 MAX_LINE = 16 * 2**20
 """Bytes in a row; more is no text of a post and would fill the memory."""
@@ -34,9 +37,12 @@ LABELS = ("sentiment", "intent", "urgency", "toxicity", "spam", "language")
 )
 @click.option("--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Rows out; default: stdout.")
 @click.option("--engine", "kind", help="transformer or keywords; default: as configured.")
+@click.option("--why", "reasons", is_flag=True, help="Say which words made each label; slower, a text at a time.")
 @click.option("--batch", type=click.IntRange(1, 100_000), default=512, show_default=True, help="Rows judged at a time.")
 @with_settings
-def triage(settings: Settings, source: Path | None, target: Path | None, kind: str | None, batch: int) -> None:
+def triage(
+    settings: Settings, source: Path | None, target: Path | None, kind: str | None, reasons: bool, batch: int
+) -> None:
     """Label texts: rows {"id", "text"} in JSON Lines in, the same ids with their labels out, in the same order.
 
     A file named with --output appears whole or not at all.
@@ -48,8 +54,7 @@ def triage(settings: Settings, source: Path | None, target: Path | None, kind: s
     async def label(rows: IO[bytes], out: IO[bytes], advance: Callable[[int], Any]) -> None:
         try:
             for ids, texts, size in _batches(rows, batch):
-                answers = await engines.classify(engine, texts)
-                out.writelines(map(as_line, ids, answers))
+                out.writelines(await (_explained if reasons else _judged)(engine, ids, texts))
                 out.flush()
                 advance(size)
         finally:
@@ -59,13 +64,32 @@ def triage(settings: Settings, source: Path | None, target: Path | None, kind: s
         asyncio.run(label(rows, out, advance))
 
 
-def as_line(row_id: str | int, answer: Triage) -> bytes:
-    """Return a row of the output; its id is of the type that came in."""
-    labels = {
+async def _judged(engine: Classifier, ids: Sequence[str | int], texts: Sequence[Text]) -> list[bytes]:
+    return [*map(as_line, ids, await engines.classify(engine, texts))]
+
+
+async def _explained(engine: Classifier, ids: Sequence[str | int], texts: Sequence[Text]) -> list[bytes]:
+    from classifiers import why
+
+    lines = []
+    for row_id, text in zip(ids, texts, strict=True):
+        try:
+            answer, found = await why.explain(engine, text.text)
+        except ClassifierError as error:
+            raise click.UsageError(f"the text with the id {row_id!r} cannot be explained: {error}") from error
+        lines.append(as_line(row_id, answer, {each.head: each.words for each in found}))
+    return lines
+
+
+def as_line(row_id: str | int, answer: Triage, words: Mapping[str, Sequence[Word]] | None = None) -> bytes:
+    """Return a row of the output; its id is of the type that came in. words: head -> those that made its label."""
+    labels: dict[str, dict[str, Any]] = {
         name: {"label": given.label, "confidence": round(given.confidence, 4)}
         for name in LABELS
         if (given := getattr(answer, name))
     }
+    for head, made in (words or {}).items():
+        labels[head]["why"] = [{"word": each.text, "start": each.start, "drop": each.drop} for each in made]
     return orjson.dumps({"id": row_id, **labels}, option=orjson.OPT_APPEND_NEWLINE)
 
 
