@@ -10,7 +10,7 @@ help:
 	@echo "make run       play the demo day: http://127.0.0.1:8080"
 	@echo "make test      all checks: style, types, floors, tests"
 	@echo "make check     style, types and floors only"
-	@echo "make evaluate  measure the shipped model on labelled data (HARKEN_SHARED names the folder)"
+	@echo "make evaluate  measure the shipped model on labelled data (in \$$HARKEN_SHARED/data); figures go to docs/triage.md"
 	@echo "make lock      write requirements.lock anew from pyproject.toml"
 
 setup: $(STAMP)
@@ -34,7 +34,8 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 evaluate: setup
-	$(BIN)/harken evaluate
+	@test -n "$$HARKEN_SHARED" || { echo "set HARKEN_SHARED to the folder that holds data/" >&2; exit 2; }
+	$(BIN)/harken evaluate --data "$$HARKEN_SHARED/data" --document docs/triage.md --output docs/triage
 
 lock: setup
 	$(BIN)/python deploy/lock.py > requirements.lock

@@ -3,57 +3,203 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
+import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from bot.commands import engine as engines
+from bot.commands import figures as wording
+from bot.commands import report
+from bot.commands.figures import Figures
+from bot.commands.machine import machine
 from bot.commands.options import with_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from classifiers.evaluate import Labelled, Report
+    from classifiers.evaluate import Measured
+    from classifiers.labelled import Labelled
     from classifiers.registry import ClassifierEmbedder
     from classifiers.triage import Triage
 
 HEADS = ("sentiment", "intent", "urgency", "toxicity", "spam", "language")
 BATCH = 512
+SHARED = "HARKEN_SHARED"
+"""Names the folder that holds data/, the folder of the validation sets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the command line asks for. kind: of engine; folder: for the report and pictures."""
+
+    head: str | None
+    kind: str | None
+    limit: int | None
+    folder: Path | None
+    document: Path | None
 
 
 @click.command()
 @click.option(
     "--input", "source", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Rows in; default: stdin."
 )
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of the validation sets, instead of rows; default: $HARKEN_SHARED/data when no rows are piped in.",
+)
 @click.option("--head", type=click.Choice(HEADS), help="Only this one; its right label may stand in the field label.")
 @click.option("--engine", "kind", help="transformer or keywords; default: as configured.")
-@click.option("--output", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for report.json.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many rows of a file or set, spread evenly.")
+@click.option(
+    "--output", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for report.json and pictures."
+)
+@click.option(
+    "--document",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Markdown file whose figures are replaced; default: stdout. For validation sets only.",
+)
 @with_settings
-def evaluate(settings: Settings, source: Path | None, head: str | None, kind: str | None, folder: Path | None) -> None:
-    """Measure the labels on JSON Lines rows {"text", "intent", "sentiment", ...}, each with a right label."""
-    from classifiers.evaluate import BadRow, read_labelled, reports
+def evaluate(settings: Settings, source: Path | None, data: Path | None, **options: Any) -> None:
+    """Measure the labels on JSON Lines rows {"text", "intent", "sentiment", ...}, each with a right label.
+
+    Without rows: on every validation set in --data, or in the folder data of $HARKEN_SHARED.
+    """
+    asked = Asked(**options)
+    if source is not None and data is not None:
+        raise click.UsageError("--input measures one file, --data many sets: name one of them")
+    sets = _sets_asked_for(source, data)
+    if sets is not None:
+        _measure_sets(settings, sets, asked)
+        return
+    if asked.document is not None:
+        raise click.UsageError("--document goes with the validation sets: name their folder with --data")
+    _measure_rows(settings, source, asked)
+
+
+def _sets_asked_for(source: Path | None, data: Path | None) -> Path | None:
+    """Return the folder of validation sets; None when rows are to be measured."""
+    shared = os.environ.get(SHARED)
+    if data is not None or source is not None or not shared or _rows_are_piped():
+        return data
+    return Path(shared) / "data"
+
+
+def _rows_are_piped() -> bool:
+    if sys.stdin is None:
+        return False
+    try:
+        # A terminal and /dev/null are character devices: nobody pipes rows in.
+        return not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
+    except OSError:
+        return True
+
+
+def _measure_rows(settings: Settings, source: Path | None, asked: Asked) -> None:
+    from classifiers.evaluate import reports
+    from classifiers.labelled import evenly
+
+    rows = evenly(_read_rows(source, asked.head), asked.limit)
+    if not rows:
+        raise click.UsageError("there is no row to measure on; a row is an object with a text and a right label")
+    answers = asyncio.run(_judge(engines.make(settings, asked.kind), rows))
+    made = reports(rows, answers)
+    for line in wording.terminal(made, answers[0].model):
+        click.echo(line)
+    if asked.folder is not None:
+        name = "stdin" if source is None else source.name
+        drawn = {each.whole.head: (each.whole, name) for each in made}
+        report.save(asked.folder, {"model": answers[0].model, "reports": [each.as_json() for each in made]}, drawn)
+
+
+def _read_rows(source: Path | None, head: str | None) -> list[Labelled]:
+    from classifiers.labelled import BadRow, read_labelled
 
     try:
         if source is None:
-            rows = list(read_labelled(sys.stdin.buffer, head))
-        else:
-            with source.open("rb") as lines:
-                rows = list(read_labelled(lines, head))
+            return list(read_labelled(sys.stdin.buffer, head))
+        with source.open("rb") as lines:
+            return list(read_labelled(lines, head))
     except BadRow as error:
         raise click.UsageError(f"--input {source or 'stdin'}: {error}") from error
     except OSError as error:
         raise click.UsageError(f"--input {source} cannot be read: {error.strerror}") from error
+
+
+def _measure_sets(settings: Settings, data: Path, asked: Asked) -> None:
+    if asked.document is not None:
+        # Minutes of work are not to end in a document that cannot be written.
+        _in_place(asked.document, "")
+    rows = _read_sets(data, asked.head, asked.limit)
+    answers = asyncio.run(_judge(engines.make(settings, asked.kind), [row for each in rows.values() for row in each]))
+    figures = _figures(_reports(rows, answers), answers[0].model, data, asked)
+    if asked.folder is not None:
+        drawn = {
+            head: (measured.whole, name)
+            for head, name in figures.pictured.items()
+            if (measured := figures.head(name, head)) is not None
+        }
+        report.save(asked.folder, figures.as_json(), drawn)
+    _tell(figures, asked.document)
+
+
+def _figures(measured: Mapping[str, Sequence[Measured]], model: str, data: Path, asked: Asked) -> Figures:
+    from classifiers import validation
+
+    heads = {head: name for head, name in validation.PICTURED.items() if asked.head in (None, head)}
+    return Figures(
+        model=model,
+        day=datetime.now(UTC).date(),
+        machine=machine(),
+        command=_command(data),
+        measured=measured,
+        sets={each.name: each.about for each in validation.SETS},
+        absent=validation.missing(data),
+        goals=[goal for goal in validation.GOALS if asked.head in (None, goal.head)],
+        pictured=heads,
+        pictures={} if asked.folder is None else report.pictures(asked.folder, asked.document, heads),
+        limit=asked.limit,
+    )
+
+
+def _read_sets(data: Path, head: str | None, limit: int | None) -> dict[str, list[Labelled]]:
+    from classifiers import validation
+    from classifiers.labelled import BadRow
+
+    rows = {}
+    for each in validation.SETS:
+        try:
+            if validation.is_there(data, each) and (read := validation.read(data, each, head=head, limit=limit)):
+                rows[each.name] = read
+        except BadRow as error:
+            raise click.UsageError(f"{data / each.name / validation.SPLIT}: {error}") from error
+        except OSError as error:
+            why = error.strerror or error
+            raise click.UsageError(f"{data / each.name / validation.SPLIT} cannot be read: {why}") from error
     if not rows:
-        raise click.UsageError("there is no row to measure on")
-    answers = asyncio.run(_judge(engines.make(settings, kind), rows))
-    made = reports(rows, answers)
-    for line in _table(made, answers[0].model):
-        click.echo(line)
-    if folder is not None:
-        _save(folder, made, answers[0].model)
+        wanted = ", ".join(each.name for each in validation.SETS)
+        of = f" for {head}" if head else ""
+        raise click.UsageError(
+            f"no validation set{of} is in {data}; looked for {validation.SPLIT} in the folders {wanted}"
+        )
+    return rows
+
+
+def _reports(rows: Mapping[str, Sequence[Labelled]], answers: Sequence[Triage]) -> dict[str, list[Measured]]:
+    from classifiers.evaluate import reports
+
+    made, start = {}, 0
+    for name, each in rows.items():
+        made[name] = reports(each, answers[start : start + len(each)])
+        start += len(each)
+    return made
 
 
 async def _judge(engine: ClassifierEmbedder, rows: Sequence[Labelled]) -> list[Triage]:
@@ -73,31 +219,42 @@ async def _judge(engine: ClassifierEmbedder, rows: Sequence[Labelled]) -> list[T
     return answers
 
 
-def _table(made: Sequence[Report], model: str) -> Iterator[str]:
-    yield f"model {model}"
-    yield (
-        f"{'head':<10} {'rows':>6} {'accuracy':>9} {'macro F1':>9} "
-        f"{'macro recall':>13} {'ECE':>6} {'wrong, surest half':>19}"
-    )
-    for report in made:
-        half = dict(report.risk_coverage)[0.5]
-        yield (
-            f"{report.head:<10} {report.rows:>6} {report.accuracy:>9.3f} {report.macro_f1:>9.3f} "
-            f"{report.macro_recall:>13.3f} {report.ece:>6.3f} {half:>19.3f}"
-        )
-    for report in made:
-        yield ""
-        yield f"{report.head:<20} {'precision':>9} {'recall':>7} {'F1':>6} {'rows':>6}"
-        for own in report.labels:
-            yield f"{own.label:<20} {own.precision:>9.2f} {own.recall:>7.2f} {own.f1:>6.2f} {own.support:>6}"
+def _command(data: Path) -> str:
+    """Return the command line that runs, with the folder of data by its variable: where it lies here helps nobody."""
+    context = click.get_current_context()
+    shared = os.environ.get(SHARED)
+    values = context.params | {"config": context.params.get("config") or context.find_root().obj, "data": data}
+    words = ["harken", "evaluate"]
+    for option in context.command.params:
+        value = values.get(str(option.name))
+        if value is None:
+            continue
+        if option.name == "data" and shared and (Path(shared) / "data").resolve() == data.resolve():
+            words += ["--data", f'"${SHARED}/data"']
+        else:
+            words += [option.opts[0], shlex.quote(str(value))]
+    return " ".join(words)
 
 
-def _save(folder: Path, made: Sequence[Report], model: str) -> None:
-    document = {"model": model, "reports": [report.as_json() for report in made]}
+def _tell(figures: Figures, document: Path | None) -> None:
+    section = wording.section(figures)
+    if document is None:
+        click.echo(section, nl=False)
+        return
+    report.write(document, _in_place(document, section).encode(), "--document")
+    for what, name, figure, floor, aim, reached in wording.goals(figures):
+        click.echo(f"{what:<48} {name:<20} {figure:>12} {floor:>8} {aim:>8} {reached}")
+    click.echo(f"{document} holds the figures")
+
+
+def _in_place(path: Path, section: str) -> str:
+    if not path.absolute().parent.is_dir():
+        raise click.UsageError(f"--document {path}: the folder {path.parent} is not there")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / ".report.json.part"
-        part.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        part.replace(folder / "report.json")
-    except OSError as error:
-        raise click.UsageError(f"--output {folder} cannot be written: {error.strerror}") from error
+        return wording.replaced(path.read_text(encoding="utf-8"), section)
+    except FileNotFoundError:
+        return wording.new_document(section)
+    except wording.NoMarkers as error:
+        raise click.UsageError(f"--document {path}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"--document {path} cannot be read: {error}") from error
