@@ -21,6 +21,7 @@ from bot.stages.answers import Knowledge
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
 from bot.stages.open_ticket import OpenTicketWork
+from bot.stages.own_labels import OwnSets
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
 from bot.store import articles, migrate, people, posts
@@ -28,12 +29,16 @@ from bot.store.engine import Store, StoreError
 from bot.store.roles import Role
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
+from bot.teacher import Teacher
 from bot.web.parts import Ready
 from bot.web.site import Site
 from bot.worker import Worker
+from classifiers import own, why
 from classifiers import registry as engines
 from classifiers.errors import ClassifierError
 from classifiers.registry import ClassifierEmbedder
+from classifiers.triage import Triage
+from classifiers.why import Why
 from connectors import registry as channels
 from connectors.errors import AuthFailed, Rejected
 from connectors.protocol import Connector, Receiver
@@ -173,6 +178,15 @@ def read_articles(settings: Settings) -> list[Article] | None:
         raise ConfigError("\n".join(f"knowledge.folder: {problem}" for problem in error.problems)) from error
 
 
+def check_labels(settings: Settings) -> None:
+    """Raises ConfigError with a sentence for each thing wrong with the sets of labels of the config."""
+    faults = [f"labels.{fault}" for name, labels in settings.labels.items() for fault in own.faults(name, labels)]
+    if len(settings.labels) > own.MOST_SETS:
+        faults.append(f"labels: has {len(settings.labels)} sets; {own.MOST_SETS} are allowed")
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
 class App:
     """All parts of one process, made from *settings*; nothing is opened before ``open``."""
 
@@ -181,6 +195,7 @@ class App:
         self.clock = clock
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         self.policy = make_policy(settings)
+        check_labels(settings)
         for name in self.policy.settings.sources:
             if name not in settings.sources:
                 raise ConfigError(
@@ -194,7 +209,15 @@ class App:
         self.store = open_store(settings, daemon=True)
         self.stream = TableStream(self.store, clock=clock, holder=self.holder)
         self.knowledge = Knowledge(self.policy)
+        self.teacher = Teacher(
+            store=self.store,
+            engine=lambda: self._classifier,
+            settings=settings.teaching,
+            clock=clock,
+            holder=self.holder,
+        )
         self._articles = read_articles(settings)
+        self.own_labels = OwnSets(store=self.store, clock=clock)
 
     @property
     def connectors(self) -> dict[str, Connector]:
@@ -238,7 +261,7 @@ class App:
             await stack.enter_async_context(desk)
 
     async def warm(self) -> None:
-        """Load the model, or the fallback; then the knowledge with its vectors."""
+        """Load the model, or the fallback; then knowledge and own labels with their vectors, and what was taught."""
         self.is_loading = True
         try:
             await self._classifier.warm()
@@ -253,14 +276,21 @@ class App:
             self.classifier_state = "ok"
         self.is_loading = False
         await self.load_knowledge()
+        await self.teacher.keep_up()
+        await self.own_labels.configure(self.settings.labels)
+        await self.look_at_labels()
 
     async def load_knowledge(self) -> None:
         """Bring the store in step with the folder of articles, and the index with the store."""
         if self._articles is not None:
             await self.store.write(articles.put_all, self._articles, now=self.clock())
-        await articles.refresh_vectors(self.store, self._classifier, model=self._classifier.name)
+        await articles.refresh_vectors(self.store, self._classifier, model=self._classifier.foundation)
         self.knowledge.load(await self.store.read(articles.entries))
         log.info("knowledge.loaded", articles=len(self.knowledge))
+
+    async def look_at_labels(self) -> None:
+        """Put sets of labels that were changed anywhere in service."""
+        await self.own_labels.refresh(self._classifier)
 
     async def _close_classifier(self) -> None:
         if not self.is_loading:  # a model that is being loaded cannot be told to stop
@@ -282,7 +312,13 @@ class App:
 
     def workers(self) -> list[Worker]:
         """Return the workers of all stages; call it after ``warm``."""
-        triage = TriageWork(store=self.store, stream=self.stream, classifier=self._classifier, clock=self.clock)
+        triage = TriageWork(
+            store=self.store,
+            stream=self.stream,
+            classifier=self._classifier,
+            clock=self.clock,
+            own=self.own_labels,
+        )
         hand_off = HandOffWork(
             store=self.store,
             stream=self.stream,
@@ -330,6 +366,7 @@ class App:
             metrics=metrics.exposition,
             receive=self.receive,
             measure=self.measure,
+            explain=self.explain,
         )
         try:
             await site.start()
@@ -342,6 +379,10 @@ class App:
     def sign_in_link(self, *, always: bool) -> str | None:
         """Return the token of a one-time link for the first administrator: made on the first start, or *always*."""
         return self.store.write_now(_first_link, now=self.clock(), always=always)
+
+    async def explain(self, text: str) -> tuple[Triage, Sequence[Why]]:
+        """Return the labels of *text* and the words that made them. Raises ClassifierError."""
+        return await why.explain(self._classifier, text)
 
     def measure(self, source: str, text: str) -> tuple[int, int] | None:
         """Return how long *text* is and may be on the network of *source*, None where there is no rule."""

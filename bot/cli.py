@@ -21,8 +21,11 @@ COMMANDS = {
     "evaluate": "bot.commands.evaluate",
     "key": "bot.commands.people",
     "knowledge": "bot.commands.knowledge",
+    "labels": "bot.commands.labels",
     "replay": "bot.commands.replay",
     "run": "bot.commands.run",
+    "teach": "bot.commands.teach",
+    "train": "bot.commands.train",
     "triage": "bot.commands.triage",
     "user": "bot.commands.people",
 }

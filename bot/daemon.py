@@ -21,6 +21,7 @@ import structlog
 from bot import __version__, metrics
 from bot.app import App
 from bot.schedule import Schedule
+from bot.stages.own_labels import LOOK_S
 from bot.store import jobs, migrate, replies, sources
 from bot.store.engine import StoreError, warn_of_old_sqlite
 from bot.store.tables import Stage
@@ -35,6 +36,9 @@ LAG_S = 0.25
 
 RECHECK_S = 600.0
 """How often a batch of kept posts is looked up again."""
+
+TEACHING_S = 3.0
+"""How often every process asks which head revision is in service, and whether somebody asked for a refit."""
 
 MIN_FREE = 0.05
 """Below this share of free disk the daemon is not ready."""
@@ -129,9 +133,19 @@ class Daemon:
     async def _work(self) -> None:
         """Load the model while posts already come in, then work until the stream stops."""
         await self._app.warm()
+        self._teach()
+        self._schedule.every(LOOK_S, self._app.look_at_labels, name="own_labels", at_once=False)
         async with asyncio.TaskGroup() as group:
             for worker in self._app.workers():
                 group.create_task(worker.run())
+
+    def _teach(self) -> None:
+        teacher, settings = self._app.teacher, self._app.settings.teaching
+        self._schedule.every(TEACHING_S, teacher.keep_up, name="teaching:wear", at_once=False)
+        self._schedule.every(TEACHING_S, teacher.answer, name="teaching:asked", at_once=False)
+        if settings.enabled:
+            seconds = 60 * settings.every_minutes
+            self._schedule.every(seconds, teacher.look, name="teaching:look", at_once=False, jitter_s=seconds / 10)
 
     def _poll(self) -> None:
         app = self._app

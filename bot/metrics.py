@@ -45,6 +45,15 @@ stage_duration = Histogram("harken_stage_duration_seconds", "One batch through a
 classify_fallback = Counter(
     "harken_classify_fallback", "Posts that the main model did not judge", ["reason"], registry=registry
 )
+teaching_revision = Gauge(
+    "harken_teaching_revision", "Head revision that judges, 0 for the shipped heads", registry=registry
+)
+teaching_accuracy = Gauge(
+    "harken_teaching_accuracy",
+    "Of that revision, on corrections its fit did not see: heads before and after",
+    ["head", "heads"],
+    registry=registry,
+)
 decisions = Counter("harken_decisions", "Decisions by kind", ["network", "decision"], registry=registry)
 replies = Counter("harken_replies", "Replies by how they ended", ["network", "outcome"], registry=registry)
 replies_unknown = Gauge("harken_replies_unknown", "Replies nobody knows whether they were said", registry=registry)

@@ -77,6 +77,15 @@ class WorkSettings(_Table):
     drain_s: float = Field(8.0, gt=0, le=60, description="at the end, sends in flight may take this long")
 
 
+class TeachingSettings(_Table):
+    """``[teaching]``: corrections that change the heads."""
+
+    enabled: bool = Field(True, description="refit by itself; false: only when asked")
+    every_minutes: float = Field(10.0, gt=0, le=44_640, description="how often to look for new corrections")
+    min_corrections: int = Field(20, ge=1, le=10_000, description="refit from so many new ones on")
+    mode: Literal["auto", "review"] = Field("auto", description="review: a lead takes what is better into service")
+
+
 class Settings(BaseSettings):
     """All of it. ``sources``, ``desks`` and ``classifier`` stay raw here: each plug-in's own model checks them."""
 
@@ -88,7 +97,11 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     work: WorkSettings = WorkSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    teaching: TeachingSettings = TeachingSettings()
     classifier: dict[str, Any] = Field(default_factory=lambda: {"engine": "transformer"})
+    labels: dict[str, dict[str, list[str]]] = Field(
+        default_factory=dict, description="labels of your own: set, label, example texts"
+    )
     handoff: dict[str, Any] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     desks: dict[str, dict[str, Any]] = Field(default_factory=dict)

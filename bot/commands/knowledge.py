@@ -68,7 +68,7 @@ async def import_folder(store: Store, folder: Path, engine: ClassifierEmbedder, 
 
     loaded = await asyncio.to_thread(load_folder, folder)
     changes = await store.write(articles.put_all, loaded, now=now)
-    embedded = await articles.refresh_vectors(store, engine, model=engine.name)
+    embedded = await articles.refresh_vectors(store, engine, model=engine.foundation)
     return Imported(changes=changes, embedded=embedded)
 
 

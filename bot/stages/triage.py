@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from bot import metrics
+from bot.stages.own_labels import OwnSets
 from bot.store import triages
 from bot.store.engine import Store
 from bot.store.jobs import Job
+from bot.store.posts import read_errand
 from bot.store.tables import Stage
 from bot.stream.protocol import Stream
 from classifiers.errors import ModelFailed
@@ -21,16 +23,22 @@ log = structlog.get_logger()
 
 
 class TriageWork:
-    """Judges batches with *classifier*; a batch it fails on is tried post by post, the culprits stay unjudged."""
+    """Judges batches with *classifier*; a batch it fails on is tried post by post, the culprits stay unjudged.
+
+    own: asked for the brand's own labels of each batch, by the embeddings that judging has made.
+    """
 
     stage = Stage.TRIAGE
     patience = 5
 
-    def __init__(self, *, store: Store, stream: Stream, classifier: Classifier, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, stream: Stream, classifier: Classifier, clock: Clock, own: OwnSets | None = None
+    ) -> None:
         self._store = store
         self._stream = stream
         self._classifier = classifier
         self._clock = clock
+        self._own = own
 
     async def run(self, jobs: Sequence[Job]) -> None:
         """Judge the posts of *jobs*."""
@@ -61,7 +69,8 @@ class TriageWork:
         return judged
 
     async def _save(self, judged: Mapping[str, Triage | None], jobs: Sequence[Job]) -> None:
-        await self._store.write(triages.save, judged, job_ids=[job.id for job in jobs], now=self._clock())
+        own = [] if self._own is None else await self._own({read_errand(key)[0]: judged[key] for key in judged})
+        await self._store.write(triages.save, judged, job_ids=[job.id for job in jobs], now=self._clock(), own=own)
         metrics.posts_triaged.labels(engine=self._classifier.name).inc(
             sum(1 for triage in judged.values() if triage is not None)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from bot.store import events, paging
+from bot.store import events, own_labels, paging
+from bot.store.own_labels import Found
 from bot.store.paging import Slice
 from bot.store.refusals import Conflict, Invalid, Missing
-from bot.store.tables import AuthorRow, CasePostRow, CorrectionRow, PostRow, SourceRow, TriageRow
+from bot.store.tables import AuthorRow, CasePostRow, CorrectionRow, OwnLabelRow, PostRow, SourceRow, TriageRow
+from bot.store.upsert import table_of
+from classifiers.own import shown
 from classifiers.triage import HEADS
 
 
@@ -40,8 +43,21 @@ class LabelView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnLabelView:
+    """A label of one of the brand's own sets. label: "none" when the likeliest is not sure enough."""
+
+    set: str
+    label: str
+    likeliest: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostView:
-    """A post as it stands now. labels: empty until triaged. language: the judged one, else the network's claim."""
+    """A post as it stands now. labels: empty until triaged. language: the judged one, else the network's claim.
+
+    own: one for each of the brand's own sets that was in force when the post was judged, or labelled anew since.
+    """
 
     id: int
     key: str
@@ -62,6 +78,7 @@ class PostView:
     edited_at: datetime | None
     deleted_at: datetime | None
     labels: Sequence[LabelView]
+    own: Sequence[OwnLabelView]
     model: str | None
     outcome: str
     reasons: Sequence[str]
@@ -74,7 +91,10 @@ class PostView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedFilter:
-    """What to show; None means all. text: anywhere in text, title, handle or name, letter case ignored."""
+    """What to show; None means all. text: anywhere in text, title, handle or name, letter case ignored.
+
+    own: (set, label) of the brand's own sets, all of which must hold.
+    """
 
     channel: str | None = None
     source: str | None = None
@@ -84,14 +104,16 @@ class FeedFilter:
     outcome: str | None = None
     language: str | None = None
     text: str | None = None
+    own: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What the feed can be filtered by at present, beside the fixed labels."""
+    """What the feed can be filtered by at present, beside the fixed labels. own: set -> labels."""
 
     channels: Sequence[str]
     sources: Sequence[str]
+    own: Mapping[str, Sequence[str]]
 
 
 COMMON = 2000
@@ -135,7 +157,11 @@ def one(session: Session, post_id: int) -> PostView:
 def choices(session: Session) -> Choices:
     """Return what there is to filter by."""
     rows = session.exec(select(SourceRow.name, SourceRow.channel).order_by(col(SourceRow.name))).all()
-    return Choices(channels=sorted({channel for _, channel in rows}), sources=[name for name, _ in rows])
+    return Choices(
+        channels=sorted({channel for _, channel in rows}),
+        sources=[name for name, _ in rows],
+        own=own_labels.names(session),
+    )
 
 
 def correct(session: Session, post_id: int, *, head: str, label: str, user_id: int, now: datetime) -> PostView:
@@ -163,18 +189,22 @@ def correct(session: Session, post_id: int, *, head: str, label: str, user_id: i
     return one(session, post_id)
 
 
-def _common(session: Session, wanted: FeedFilter) -> frozenset[str]:
+def _common(session: Session, wanted: FeedFilter) -> frozenset[object]:
     """Return which of the wanted labels many posts have: those are found by walking from the newest post back."""
-    found = set()
+    found: set[object] = set()
     for head in ("intent", "sentiment", "urgency"):
         if (value := getattr(wanted, head)) is not None:
             some = select(sa.literal(1)).where(getattr(TriageRow, head) == value).limit(COMMON + 1).subquery()
             if session.exec(select(sa.func.count()).select_from(some)).one() > COMMON:
                 found.add(head)
+    for each in wanted.own:
+        few = own_labels.with_label(*each).limit(COMMON + 1).subquery()
+        if session.exec(select(sa.func.count()).select_from(few)).one() > COMMON:
+            found.add(each)
     return frozenset(found)
 
 
-def _query(wanted: FeedFilter, *, common: frozenset[str] = frozenset()) -> Any:
+def _query(wanted: FeedFilter, *, common: frozenset[object] = frozenset()) -> Any:
     query = (
         select(PostRow, AuthorRow, TriageRow)
         .join(AuthorRow, col(AuthorRow.id) == PostRow.author_id)
@@ -191,6 +221,12 @@ def _query(wanted: FeedFilter, *, common: frozenset[str] = frozenset()) -> Any:
         # An expression keeps SQLite from the label's index, where it would sort every match of a common label.
         equal[sa.func.coalesce(column, "") if head in common else column] = getattr(wanted, head)
     query = query.where(*(column == value for column, value in equal.items() if value is not None))
+    for each in wanted.own:
+        ids = own_labels.with_label(*each)
+        if each in common:
+            query = query.where(ids.where(table_of(OwnLabelRow).c.post_id == PostRow.id).correlate(PostRow).exists())
+        else:
+            query = query.where(col(PostRow.id).in_(ids))
     if wanted.text:
         searched = (PostRow.text, PostRow.title, AuthorRow.handle, AuthorRow.display_name)
         query = query.where(sa.or_(*(col(each).icontains(wanted.text, autoescape=True) for each in searched)))
@@ -210,7 +246,11 @@ def _views(session: Session, query: Any) -> list[PostView]:
             .group_by(col(CasePostRow.post_id))
         ).all()
     )
-    return [_view(post, author, triage, corrected, cases.get(post.id)) for post, author, triage in rows]
+    own = own_labels.of_posts(session, ids)
+    return [
+        _view(post, author, triage, corrected, cases.get(post.id), own.get(post.id, ()))
+        for post, author, triage in rows
+    ]
 
 
 def author_view(row: AuthorRow) -> AuthorView:
@@ -226,7 +266,12 @@ def author_view(row: AuthorRow) -> AuthorView:
 
 
 def _view(
-    post: PostRow, author: AuthorRow, triage: TriageRow | None, corrected: set[tuple[int, str]], case_id: int | None
+    post: PostRow,
+    author: AuthorRow,
+    triage: TriageRow | None,
+    corrected: set[tuple[int, str]],
+    case_id: int | None,
+    own: Sequence[Found],
 ) -> PostView:
     labels = (
         ()
@@ -261,6 +306,15 @@ def _view(
         edited_at=post.edited_at,
         deleted_at=post.deleted_at,
         labels=labels,
+        own=tuple(
+            OwnLabelView(
+                set=each.set_name,
+                label=shown(each.label, each.confidence),
+                likeliest=each.label,
+                confidence=round(each.confidence, 4),
+            )
+            for each in own
+        ),
         model=None if triage is None else triage.model,
         outcome=post.outcome,
         reasons=tuple(post.reasons or ()),

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from bot.store import events, jobs
+from bot.store import events, jobs, own_labels
 from bot.store.tables import (
     AuthorRow,
     CaseRow,
@@ -141,6 +141,7 @@ def mark_deleted(session: Session, post_ids: Sequence[int], *, now: datetime) ->
     if not ids:
         return 0
     session.connection().execute(sa.update(_triage).where(_triage.c.post_id.in_(ids)).values(embedding=b""))
+    own_labels.forget_posts(session, ids, now=now)
     withdraw(session, ids, reason="the post was deleted", now=now)
     _forget_in_cases(session, ids)
     events.add_all(session, [events.row("post.deleted", now=now, post_id=post_id) for post_id in ids])

@@ -1,7 +1,7 @@
 """All tables. Rows never leave bot.store: functions there take and return values.
 
 Times are aware UTC. Every upsert has a unique key. Text that may be personal sits in ``author``, ``post``, ``reply``,
-``case_note`` and ``case``; nowhere else.
+``case_note``, ``case`` and ``label_example``; nowhere else.
 """
 
 from __future__ import annotations
@@ -66,6 +66,23 @@ class Origin(StrEnum):
     BOT = "bot"
     DRAFT = "draft"
     AGENT = "agent"
+
+
+class Review(StrEnum):
+    """What a lead said of a correction."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class RevisionState(StrEnum):
+    """Where a head revision stands. ASKED: a process with the model will fit it. PROPOSED: better; a lead decides."""
+
+    ASKED = "asked"
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    UNDONE = "undone"
+    REFUSED = "refused"
 
 
 class Stage(StrEnum):
@@ -206,7 +223,7 @@ class TriageRow(SQLModel, table=True):
 
 
 class CorrectionRow(SQLModel, table=True):
-    """A person said that a label is wrong."""
+    """A person said that a label is wrong. review: what a lead said of that, None until one did."""
 
     __tablename__ = "correction"
     id: int | None = Field(default=None, primary_key=True)
@@ -217,6 +234,31 @@ class CorrectionRow(SQLModel, table=True):
     model: str
     user_id: int = Field(foreign_key="user.id")
     at: datetime = _time()
+    review: str | None = None
+    reviewed_by: int | None = Field(default=None, foreign_key="user.id")
+    reviewed_at: datetime | None = _time(null=True)
+
+
+class HeadRevisionRow(SQLModel, table=True):
+    """What corrections taught the heads of one model. The active one with the highest id is in service.
+
+    user_id: who asked; None: the schedule, or the command line. last_correction: the highest id there was then.
+    change: safetensors, empty where nothing became better. figures: before and after.
+    """
+
+    __tablename__ = "head_revision"
+    id: int | None = Field(default=None, primary_key=True)
+    made_at: datetime = _time()
+    origin: str
+    user_id: int | None = Field(default=None, foreign_key="user.id")
+    model: str = Field(index=True)
+    state: str = Field(index=True)
+    reason: str = _text()
+    change: bytes = Field(default=b"", sa_column=sa.Column(sa.LargeBinary, nullable=False))
+    figures: dict[str, Any] = _json()
+    last_correction: int = 0
+    decided_by: int | None = Field(default=None, foreign_key="user.id")
+    decided_at: datetime | None = _time(null=True)
 
 
 class JobRow(SQLModel, table=True):
@@ -448,3 +490,45 @@ class QuarantineRow(SQLModel, table=True):
     reason: str = _text()
     raw: str = _text()
     at: datetime = _time()
+
+
+class LabelSetRow(SQLModel, table=True):
+    """A set of labels of the brand's own. revision: changes with its examples. report: how well it was learnt."""
+
+    __tablename__ = "label_set"
+    name: str = Field(primary_key=True)
+    revision: str = ""
+    learnt_revision: str = ""
+    learnt_model: str = ""
+    report: dict[str, Any] | None = _json(null=True)
+    updated_at: datetime = _time()
+
+
+class LabelExampleRow(SQLModel, table=True):
+    """A text that shows what a label means. digest: of the text, letter case and blanks aside. post_id: copied from."""
+
+    __tablename__ = "label_example"
+    __table_args__ = (sa.UniqueConstraint("set_name", "digest"),)
+    id: int | None = Field(default=None, primary_key=True)
+    set_name: str = Field(foreign_key="label_set.name")
+    label: str
+    text: str = _text()
+    digest: str
+    is_configured: bool = False
+    post_id: int | None = Field(default=None, foreign_key="post.id", index=True)
+    added_by: int | None = Field(default=None, foreign_key="user.id")
+    added_at: datetime = _time()
+    embedding: bytes = Field(default=b"", sa_column=sa.Column(sa.LargeBinary, nullable=False))
+    embedding_model: str = ""
+
+
+class OwnLabelRow(SQLModel, table=True):
+    """The likeliest label of one set for one post. model: of the embedding, and the set's revision."""
+
+    __tablename__ = "own_label"
+    __table_args__ = (sa.Index("own_label_found", "set_name", "label"),)
+    post_id: int = Field(primary_key=True, foreign_key="post.id")
+    set_name: str = Field(primary_key=True)
+    label: str
+    confidence: float
+    model: str

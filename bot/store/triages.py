@@ -8,7 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot.store import events, jobs
+from bot.store import events, jobs, own_labels
+from bot.store.own_labels import Found
 from bot.store.posts import errand, read_errand
 from bot.store.tables import CorrectionRow, PostRow, Stage, TriageRow
 from bot.store.upsert import put, table_of
@@ -43,8 +44,12 @@ def save(
     *,
     job_ids: Sequence[int],
     now: datetime,
+    own: Sequence[Found] = (),
 ) -> None:
-    """Save one batch's labels, finish its errands and add the next ones. None: no model could judge the post."""
+    """Save one batch's labels, finish its errands and add the next ones. None: no model could judge the post.
+
+    own: what the posts got of the brand's own labels.
+    """
     posts = {key: read_errand(key)[0] for key in judged}
     put(
         session,
@@ -52,6 +57,7 @@ def save(
         [_row(posts[key], triage, now) for key, triage in judged.items() if triage is not None],
         key=("post_id",),
     )
+    own_labels.save(session, own)
     jobs.add_all(
         session,
         [

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.store import desk, drafts, feed, report
+from bot.store import desk, drafts, feed, report, teaching
 from bot.store.desk import CaseFilter
 from bot.store.drafts import ReplyFilter
 from bot.store.paging import Slice
@@ -231,6 +231,44 @@ async def sources(request: web.Request) -> web.StreamResponse:
 async def source(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/sources/{name}"""
     return json(await request.app[PARTS].store.read(report.source, request.match_info["name"]))
+
+
+async def all_teaching(request: web.Request) -> web.StreamResponse:
+    """GET /api/v1/teaching"""
+    return json(await request.app[PARTS].store.read(teaching.overview))
+
+
+async def approve_correction(request: web.Request) -> web.StreamResponse:
+    """POST /api/v1/teaching/corrections/{id}/approve"""
+    await intake.document(request, Nothing)
+    return await _act(request, teaching.review, approve=True)
+
+
+async def reject_correction(request: web.Request) -> web.StreamResponse:
+    """POST /api/v1/teaching/corrections/{id}/reject"""
+    await intake.document(request, Nothing)
+    return await _act(request, teaching.review, approve=False)
+
+
+async def accept_revision(request: web.Request) -> web.StreamResponse:
+    """POST /api/v1/teaching/revisions/{id}/accept"""
+    await intake.document(request, Nothing)
+    return await _act(request, teaching.accept)
+
+
+async def undo_teaching(request: web.Request) -> web.StreamResponse:
+    """POST /api/v1/teaching/undo"""
+    await intake.document(request, Nothing)
+    parts = request.app[PARTS]
+    return json(await parts.store.write(teaching.undo, user_id=visitor(request).user.id, now=parts.clock()))
+
+
+async def refit(request: web.Request) -> web.StreamResponse:
+    """POST /api/v1/teaching/refit: a process that holds the model does it within seconds."""
+    await intake.document(request, Nothing)
+    parts = request.app[PARTS]
+    asked = await parts.store.write(teaching.ask, user_id=visitor(request).user.id, now=parts.clock())
+    return json(asked, status=202)
 
 
 def json(value: Any, *, status: int = 200) -> web.Response:

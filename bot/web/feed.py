@@ -34,13 +34,29 @@ FILTERS: Mapping[str, Sequence[str]] = {
     "outcome": tuple(Outcome),
     "language": (),
     "text": (),
+    "label": (),
 }
-"""Query parameter -> allowed values, () for any text. The page, the stream and the API share them."""
+"""Query parameter -> allowed values, () for any text. The page, the stream and the API share them.
+
+label: SET:LABEL of the brand's own sets; it may stand there several times, all must hold.
+"""
+
+MOST_LABELS = 8
 
 
 def wanted(request: web.Request) -> FeedFilter:
     """Return what the query asks to see. Raises Problem 400."""
-    return FeedFilter(**{name: intake.choice(request, name, allowed or None) for name, allowed in FILTERS.items()})
+    plain = {
+        name: intake.choice(request, name, allowed or None) for name, allowed in FILTERS.items() if name != "label"
+    }
+    return FeedFilter(**plain, own=_own(request))
+
+
+def _own(request: web.Request) -> tuple[tuple[str, str], ...]:
+    pairs = [value.partition(":") for value in intake.choices(request, "label")]
+    if len(pairs) > MOST_LABELS or not all(name and label for name, _, label in pairs):
+        raise Problem(400, f"label must be SET:LABEL, {MOST_LABELS} times at most")
+    return tuple((name, label) for name, _, label in pairs)
 
 
 async def page(request: web.Request) -> web.StreamResponse:
@@ -49,7 +65,7 @@ async def page(request: web.Request) -> web.StreamResponse:
     cursor = intake.choice(request, "cursor")
     last, posts = await parts.store.read(feed.opening, filter_, limit=PAGE, cursor=cursor)
     choices = await parts.store.read(feed.choices)
-    asked = {name: value for name in FILTERS if (value := getattr(filter_, name)) is not None}
+    asked = _asked(filter_)
     return render(
         request,
         "feed.html",
@@ -57,16 +73,23 @@ async def page(request: web.Request) -> web.StreamResponse:
         asked=asked,
         choices=choices,
         filters=FILTERS,
-        older=None if posts.next is None else "/?" + urlencode({**asked, "cursor": posts.next}),
-        newest="/?" + urlencode(asked) if cursor else None,
-        stream=None if cursor else "/feed/events?" + urlencode({**asked, "after": last}),
+        own=dict(filter_.own),
+        older=None if posts.next is None else "/?" + urlencode({**asked, "cursor": posts.next}, doseq=True),
+        newest="/?" + urlencode(asked, doseq=True) if cursor else None,
+        stream=None if cursor else "/feed/events?" + urlencode({**asked, "after": last}, doseq=True),
     )
+
+
+def _asked(filter_: FeedFilter) -> dict[str, Any]:
+    """Return the query that asks for *filter_*, for urlencode with doseq."""
+    asked = {name: value for name in FILTERS if name != "label" and (value := getattr(filter_, name)) is not None}
+    return {**asked, **({"label": [":".join(pair) for pair in filter_.own]} if filter_.own else {})}
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """GET /feed/events: every post that changed after ``after`` (or the Last-Event-ID header), as its row."""
     parts, who, filter_ = request.app[PARTS], visitor(request), wanted(request)
-    may_act = who.user.role.covers(Role.AGENT)
+    role = who.user.role
     rows = request.app[ROWS]
 
     async def messages(happened: Sequence[Event]) -> Sequence[Message]:
@@ -76,7 +99,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
                 last_of[event.post_id] = event.id
         if not last_of:
             return ()
-        html = await rows.of(frozenset(last_of), filter_, may_act=may_act)
+        html = await rows.of(frozenset(last_of), filter_, role=role)
         return [
             Message(
                 id=event_id,
@@ -116,25 +139,28 @@ class Rows:
         self._parts = parts
         self._asked: dict[Any, asyncio.Task[Mapping[int, bytes]]] = {}
 
-    async def of(self, ids: frozenset[int], filter_: FeedFilter, *, may_act: bool) -> Mapping[int, bytes]:
+    async def of(self, ids: frozenset[int], filter_: FeedFilter, *, role: Role) -> Mapping[int, bytes]:
         """Return the rows of those posts that *filter_* shows, each as one JSON object {id, order, html}."""
-        key = (ids, filter_, may_act)
+        may_act, may_lead = role.covers(Role.AGENT), role.covers(Role.LEAD)
+        key = (ids, filter_, may_act, may_lead)
         task = self._asked.get(key)
         if task is None:
-            task = asyncio.create_task(self._make(ids, filter_, may_act))
+            task = asyncio.create_task(self._make(ids, filter_, may_act, may_lead))
             self._asked[key] = task
             # Only streams in step share: what is asked later must see what was committed since.
             task.add_done_callback(lambda _: self._asked.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _make(self, ids: frozenset[int], filter_: FeedFilter, may_act: bool) -> Mapping[int, bytes]:
+    async def _make(
+        self, ids: frozenset[int], filter_: FeedFilter, may_act: bool, may_lead: bool
+    ) -> Mapping[int, bytes]:
         found = await self._parts.store.read(feed.some, sorted(ids), filter_)
         return {
             post.id: orjson.dumps(
                 {
                     "id": post.id,
                     "at": int(post.created_at.timestamp() * 1000),
-                    "html": text_of("_post.html", post=post, may_act=may_act),
+                    "html": text_of("_post.html", post=post, may_act=may_act, may_lead=may_lead),
                 }
             )
             for post in found.values()

@@ -47,9 +47,9 @@ async def form(request: web.Request) -> Mapping[str, str]:
     return dict(pairs)
 
 
-async def document(request: web.Request, model: type[Model]) -> Model:
-    """Return a posted JSON document as *model*. Raises Problem 400, 415 or 422, naming each bad field."""
-    raw = await body(request)
+async def document(request: web.Request, model: type[Model], *, limit: int = MAX_BODY) -> Model:
+    """Return a posted JSON document as *model*. Raises Problem 400, 413, 415 or 422, naming each bad field."""
+    raw = await body(request, limit=limit)
     if raw and request.content_type != "application/json":
         raise Problem(415, "send application/json")
     try:
@@ -66,11 +66,23 @@ def choice(request: web.Request, name: str, allowed: Sequence[str] | None = None
     value = request.query.get(name, "").strip()
     if not value:
         return None
-    if len(value) > MAX_QUERY or "\x00" in value or not value.isprintable():
-        raise Problem(400, f"{name} cannot be read")
+    _readable(name, value)
     if allowed is not None and value not in allowed:
         raise Problem(400, f"{name} must be one of: {', '.join(allowed)}")
     return value
+
+
+def choices(request: web.Request, name: str) -> list[str]:
+    """Return every value of a repeated query parameter, empty ones left out. Raises Problem 400."""
+    values = [value.strip() for value in request.query.getall(name, []) if value.strip()]
+    for value in values:
+        _readable(name, value)
+    return list(dict.fromkeys(values))
+
+
+def _readable(name: str, value: str) -> None:
+    if len(value) > MAX_QUERY or "\x00" in value or not value.isprintable():
+        raise Problem(400, f"{name} cannot be read")
 
 
 def number(request: web.Request, name: str, *, default: int, lowest: int, highest: int) -> int:

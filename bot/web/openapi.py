@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from bot.web.route import Doc, Route
 
 DOCUMENT = web.AppKey("openapi", bytes)
+_WHOLE = ("SourceView", "LabelSet")
+"""Lists that come in one part: there are few."""
 _REF = "#/components/schemas/{model}"
 
 
@@ -111,7 +113,7 @@ def _parameters(route: Route, doc: Doc) -> list[dict[str, Any]]:
     for name, allowed in doc.query.items():
         wanted: dict[str, Any] = {"type": "string", **({"enum": list(allowed)} if allowed else {})}
         found.append({"name": name, "in": "query", "schema": wanted})
-    if doc.paged and doc.answer.__name__ != "SourceView":
+    if doc.paged and doc.answer.__name__ not in _WHOLE:
         found.append({"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}})
         found.append({"name": "cursor", "in": "query", "schema": {"type": "string"}})
     return found

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from bot.store.roles import Role
 from bot.web import shown
 from bot.web.parts import VISITOR
+from classifiers.own import NONE
 from classifiers.triage import HEADS
 
 STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -75,7 +76,7 @@ def _environment() -> Environment:
         words=shown.words,
         prose=prose,
     )
-    environment.globals.update(static_url=static_url, HEADS=HEADS)
+    environment.globals.update(static_url=static_url, HEADS=HEADS, NONE=NONE)
     return environment
 
 
@@ -95,6 +96,7 @@ def render(
             template,
             visitor=who,
             may_act=who is not None and who.user.role.covers(Role.AGENT),
+            may_lead=who is not None and who.user.role.covers(Role.LEAD),
             path=request.path,
             here=request.path_qs,
             **values,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
@@ -13,6 +13,8 @@ from bot.store.engine import Store
 from bot.store.people import User
 from bot.web.live import Live
 from bot.web.passwords import Passwords
+from classifiers.triage import Triage
+from classifiers.why import Why
 
 Clock: TypeAlias = Callable[[], datetime]
 Ready: TypeAlias = Callable[[], Awaitable[tuple[bool, dict[str, object]]]]
@@ -21,6 +23,8 @@ Receive: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
 """(source, headers, body) -> HTTP status: 202 taken (only after commit), 400, 401, 404, 413."""
 Measure: TypeAlias = Callable[[str, str], tuple[int, int] | None]
 """(source, text) -> (units used, limit) in the network's own measure; None where there is no rule."""
+Explain: TypeAlias = Callable[[str], Awaitable[tuple[Triage, Sequence[Why]]]]
+"""text -> its labels, and the words that made each. Raises ClassifierError."""
 
 
 class WebOptions(Protocol):
@@ -67,6 +71,7 @@ class Parts:
     metrics: Metrics
     receive: Receive
     measure: Measure
+    explain: Explain
 
     @property
     def idle(self) -> timedelta:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from bot.store.desk import CaseFile, CaseView, NoteView
 from bot.store.drafts import ReplyView
 from bot.store.feed import PostView
+from bot.store.own_labels import LabelSet
 from bot.store.report import ArticleView, SourceView
-from bot.web import api, cases, feed, library, machines, openapi, sign_in
+from bot.store.teaching import CorrectionView, RevisionView, TeachingView
+from bot.web import api, cases, feed, labels, library, machines, openapi, sign_in, teaching, why
 from bot.web.route import Access, Doc, Route
+from bot.web.why import WhyView
 
 _ID = "{id:[0-9]{1,18}}"
+_SET = "{set}"
 
 PAGES = (
     Route(method="GET", path="/sign-in", access=Access.OPEN, handler=sign_in.page),
@@ -19,6 +23,7 @@ PAGES = (
     Route(method="POST", path="/sign-out", access=Access.VIEWER, handler=sign_in.sign_out),
     Route(method="GET", path="/", access=Access.VIEWER, handler=feed.page),
     Route(method="GET", path="/feed/events", access=Access.VIEWER, handler=feed.stream),
+    Route(method="GET", path=f"/posts/{_ID}/why", access=Access.VIEWER, handler=why.page),
     Route(method="POST", path=f"/posts/{_ID}/corrections", access=Access.AGENT, handler=feed.correct),
     Route(method="GET", path="/cases", access=Access.VIEWER, handler=cases.page),
     Route(method="GET", path=f"/cases/{_ID}", access=Access.VIEWER, handler=cases.case),
@@ -35,6 +40,16 @@ PAGES = (
     Route(method="GET", path="/sources", access=Access.VIEWER, handler=library.sources),
     Route(method="GET", path="/articles", access=Access.VIEWER, handler=library.articles),
     Route(method="GET", path=f"/articles/{_ID}", access=Access.VIEWER, handler=library.article),
+    Route(method="GET", path="/teaching", access=Access.LEAD, handler=teaching.page),
+    Route(method="POST", path=f"/teaching/corrections/{_ID}", access=Access.LEAD, handler=teaching.review),
+    Route(method="POST", path=f"/teaching/revisions/{_ID}/accept", access=Access.LEAD, handler=teaching.accept),
+    Route(method="POST", path="/teaching/undo", access=Access.LEAD, handler=teaching.undo),
+    Route(method="POST", path="/teaching/refit", access=Access.LEAD, handler=teaching.refit),
+    Route(method="GET", path="/labels", access=Access.VIEWER, handler=labels.page),
+    Route(method="POST", path="/labels", access=Access.LEAD, handler=labels.add),
+    Route(method="POST", path=f"/labels/{_SET}/again", access=Access.LEAD, handler=labels.again),
+    Route(method="POST", path=f"/labels/{_SET}/delete", access=Access.LEAD, handler=labels.delete),
+    Route(method="POST", path=f"/labels/{_SET}/examples/{_ID}/delete", access=Access.LEAD, handler=labels.remove),
 )
 
 MACHINES = (
@@ -59,6 +74,13 @@ API = (
         access=Access.VIEWER,
         handler=api.post,
         doc=Doc(summary="One post", answer=PostView),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/posts/{_ID}/why",
+        access=Access.VIEWER,
+        handler=why.answer,
+        doc=Doc(summary="Why a post has its labels: the words that made them", answer=WhyView),
     ),
     Route(
         method="POST",
@@ -192,6 +214,97 @@ API = (
         access=Access.VIEWER,
         handler=api.source,
         doc=Doc(summary="Health of one source", answer=SourceView),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/teaching",
+        access=Access.LEAD,
+        handler=api.all_teaching,
+        doc=Doc(summary="What the heads were taught, and corrections that no lead has seen", answer=TeachingView),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/teaching/corrections/{_ID}/approve",
+        access=Access.LEAD,
+        handler=api.approve_correction,
+        doc=Doc(summary="Approve somebody else's correction: it teaches", answer=CorrectionView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/teaching/corrections/{_ID}/reject",
+        access=Access.LEAD,
+        handler=api.reject_correction,
+        doc=Doc(summary="Reject a correction: it teaches nothing", answer=CorrectionView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/teaching/revisions/{_ID}/accept",
+        access=Access.LEAD,
+        handler=api.accept_revision,
+        doc=Doc(summary="Take a proposed revision into service", answer=RevisionView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/teaching/undo",
+        access=Access.LEAD,
+        handler=api.undo_teaching,
+        doc=Doc(summary="Take the newest active revision out of service", answer=RevisionView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/teaching/refit",
+        access=Access.LEAD,
+        handler=api.refit,
+        doc=Doc(summary="Ask for a refit", answer=RevisionView, body=api.Nothing, status=202),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/labels",
+        access=Access.VIEWER,
+        handler=labels.api_all,
+        doc=Doc(summary="Labels of your own: all sets", answer=LabelSet, paged=True),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/labels/{_SET}",
+        access=Access.VIEWER,
+        handler=labels.api_one,
+        doc=Doc(summary="One set of labels with its examples, and how well they are told apart", answer=LabelSet),
+    ),
+    Route(
+        method="PUT",
+        path=f"/api/v1/labels/{_SET}",
+        access=Access.LEAD,
+        handler=labels.api_replace,
+        doc=Doc(summary="Create or replace a set of labels", answer=LabelSet, body=labels.SetBody),
+    ),
+    Route(
+        method="DELETE",
+        path=f"/api/v1/labels/{_SET}",
+        access=Access.LEAD,
+        handler=labels.api_delete,
+        doc=Doc(summary="Delete a set of labels", answer=labels.Deleted),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/labels/{_SET}/examples",
+        access=Access.LEAD,
+        handler=labels.api_add,
+        doc=Doc(summary="Add an example to a label", answer=LabelSet, body=labels.ExampleBody, status=201),
+    ),
+    Route(
+        method="DELETE",
+        path=f"/api/v1/labels/{_SET}/examples/{_ID}",
+        access=Access.LEAD,
+        handler=labels.api_remove,
+        doc=Doc(summary="Take an example away; a set without any is deleted", answer=labels.Deleted),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/labels/{_SET}/again",
+        access=Access.LEAD,
+        handler=labels.api_again,
+        doc=Doc(summary="Label recent posts again", answer=labels.Again, body=labels.AgainBody),
     ),
     Route(method="GET", path="/api/openapi.json", access=Access.VIEWER, handler=openapi.page),
 )

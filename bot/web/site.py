@@ -16,11 +16,12 @@ from bot.web.auth import authorise
 from bot.web.feed import ROWS, Rows
 from bot.web.intake import MAX_DELIVERY
 from bot.web.live import Live
-from bot.web.parts import PARTS, Clock, Measure, Metrics, Parts, Ready, Receive, WebOptions
+from bot.web.parts import PARTS, Clock, Explain, Measure, Metrics, Parts, Ready, Receive, WebOptions
 from bot.web.passwords import Passwords
 from bot.web.problems import problems
 from bot.web.route import ACCESS, refuse_undeclared
 from bot.web.routes import ROUTES
+from bot.web.why import REASONS, Reasons
 
 log = structlog.get_logger()
 
@@ -54,7 +55,8 @@ HEADERS = {
 class Site:
     """The windows of one Harken. Light until ``start``; closing twice is harmless.
 
-    receive takes a pushed delivery and returns an HTTP status; measure counts a text as a network does.
+    receive takes a pushed delivery and returns an HTTP status; measure counts a text as a network does;
+    explain says which words made its labels.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Site:
         metrics: Metrics,
         receive: Receive,
         measure: Measure,
+        explain: Explain,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -75,6 +78,7 @@ class Site:
         self._metrics = metrics
         self._receive = receive
         self._measure = measure
+        self._explain = explain
         self._runner: web.AppRunner | None = None
         self._parts: Parts | None = None
         self.port = 0
@@ -92,11 +96,13 @@ class Site:
             metrics=self._metrics,
             receive=self._receive,
             measure=self._measure,
+            explain=self._explain,
         )
         self._parts = parts
         app = web.Application(middlewares=[problems, authorise], client_max_size=MAX_DELIVERY)
         app[PARTS] = parts
         app[ROWS] = Rows(parts)
+        app[REASONS] = Reasons(parts)
         app[ACCESS] = {}
         for route in ROUTES:
             added = app.router.add_route(route.method, route.path, route.handler)

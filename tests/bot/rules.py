@@ -24,7 +24,7 @@ INTENTS = {
 class Rules:
     """Judges by INTENTS; makes no embeddings. delay_s: how long a batch takes."""
 
-    name = "rules@1"
+    name = foundation = "rules@1"
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self._delay_s = delay_s

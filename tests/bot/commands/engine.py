@@ -12,7 +12,7 @@ from tests.handoff.factories import make_triage
 class PlainEngine:
     """Keeps the promise of classifiers.protocol."""
 
-    name = "plain@1"
+    name = foundation = "plain@1"
 
     async def warm(self) -> None:
         """Nothing to load."""

@@ -40,6 +40,8 @@ pytestmark = pytest.mark.timeout(120)
 class Embedder:
     """Gives each text a vector of its own; remembers what it was asked."""
 
+    foundation = "lengths@1"
+
     def __init__(self, *, blind: bool = False) -> None:
         self.blind = blind
         self.asked: list[str] = []

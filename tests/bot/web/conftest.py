@@ -11,6 +11,10 @@ import pytest
 from bot.store.engine import Store
 from bot.store.roles import Role
 from bot.web.site import Site
+from classifiers import why
+from classifiers.engines.keywords import Keywords
+from classifiers.triage import Triage
+from classifiers.why import Why
 from tests.bot.web.world import Browser, Clock, Day, Options, add_day, add_user, signed_in
 
 Visit = Callable[[Role | None], Awaitable[Browser]]
@@ -45,6 +49,11 @@ def measure(source: str, text: str) -> tuple[int, int] | None:
     return (len(text), 280) if source == "x-main" else None
 
 
+async def explain(text: str) -> tuple[Triage, list[Why]]:
+    """Explain with the keywords engine, which is real and quick."""
+    return await why.explain(Keywords(), text)
+
+
 def make_site(store: Store, clock: Clock, options: Options) -> Site:
     return Site(
         store=store,
@@ -54,6 +63,7 @@ def make_site(store: Store, clock: Clock, options: Options) -> Site:
         metrics=lambda: b"harken_build_info 1\n",
         receive=receive,
         measure=measure,
+        explain=explain,
     )
 
 

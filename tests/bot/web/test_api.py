@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 from sqlmodel import Session, select
 
+from bot.store import own_labels
 from bot.store.engine import Store
 from bot.store.roles import Role
 from bot.store.tables import CaseNoteRow, CaseRow, CorrectionRow, JobRow, ReplyRow, ReplyState, UserRow
@@ -19,7 +20,8 @@ from bot.web.intake import MAX_BODY
 from bot.web.openapi import plain
 from bot.web.routes import API, ROUTES
 from tests.bot.web.conftest import Visit
-from tests.bot.web.world import HOSTILE_NAME, SCRIPT, Browser, Day, add_author, add_post, add_source, api_key
+from tests.bot.web.world import HOSTILE_NAME, NOON, SCRIPT, Browser, Day, add_author, add_post, add_source, api_key
+from tests.bot.word_engine import PRODUCT
 
 LISTS = ("posts", "cases", "replies", "articles", "sources")
 
@@ -73,14 +75,25 @@ async def test_every_parameter_in_a_path_is_described(program: Program) -> None:
             assert described == set(re.findall(r"\{(\w+)\}", path)), path
 
 
-async def test_lists_and_single_things_are_of_the_documented_types(program: Program, day: Day) -> None:
-    ids = {"posts": day.post, "cases": day.case, "replies": day.draft, "articles": day.article, "sources": "x-main"}
+async def test_lists_and_single_things_are_of_the_documented_types(
+    program: Program, day: Day, sqlite_store: Store
+) -> None:
+    sqlite_store.write_now(own_labels.configure, {"product": PRODUCT}, now=NOON)
+    ids = {
+        "posts": day.post,
+        "cases": day.case,
+        "replies": day.draft,
+        "articles": day.article,
+        "sources": "x-main",
+        "labels": "product",
+    }
+    program.key = api_key(sqlite_store, Role.LEAD)
     seen = 0
     for route in API:
         if route.method != "GET" or route.doc is None:
             continue
         name = route.path.split("/")[3]
-        found = await program.get(re.sub(r"\{.*", str(ids[name]), route.path))
+        found = await program.get(re.sub(r"\{(?:id|name|set)[^/]*\}", str(ids.get(name, "")), route.path))
         for each in found["items"] if route.doc.paged else [found]:
             TypeAdapter(route.doc.answer).validate_python(each)
             fields = set(TypeAdapter(route.doc.answer).json_schema()["properties"])
