@@ -229,7 +229,7 @@ class TestX(ConnectorContract[XNetwork]):
         page = await brand.fetch("mentions", None)
         assert [post.text for post in page.posts] == ["whole", "half \ufffd emoji"]
 
-    @pytest.mark.parametrize("body", [b'"' + b"a" * (9 << 20) + b'"', gzip.compress(b" " * (64 << 20))])
+    @pytest.mark.parametrize("body", [b'"' + b"a" * (9 << 20) + b'"', gzip.compress(b" " * (64 << 20), mtime=0)])
     async def test_a_huge_answer_is_not_read_to_its_end(
         self, brand: XConnector, network: XNetwork, body: bytes
     ) -> None:
