@@ -1,4 +1,4 @@
-"""The trained model: a folder with manifest.json, a tokenizer and safetensors files, checked before it is believed.
+"""The trained model: a folder with manifest.json and safetensors files, checked before a byte of them is believed.
 
 manifest.json says the shape of the encoder, the labels and temperatures of the heads, and the sha256 of every file.
 Matrices are kept in whole numbers, NAME.q (rows x columns, int8) and NAME.s (rows x 1, a scale each).
@@ -6,6 +6,7 @@ Matrices are kept in whole numbers, NAME.q (rows x columns, int8) and NAME.s (ro
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ LINEARS = (
     "intermediate.dense",
     "output.dense",
 )
+PACKED = "tokenizer_json"
+"""The tensor of the file "tokenizer": what the tokenizers library writes, gzipped, a byte a number."""
+
 NORMS = ("attention.output.LayerNorm", "output.LayerNorm")
 WORDS = "embeddings.word_embeddings"
 POSITIONS = "embeddings.position_embeddings"
@@ -112,7 +116,7 @@ def _manifest(raw: Any) -> Manifest:
         if part not in files:
             raise ValueError(f"no file for {part}")
     for name, _ in files.values():
-        if Path(name).name != name or not name.endswith((".safetensors", ".json")):
+        if Path(name).name != name or not name.endswith(".safetensors"):
             raise ValueError(f"the file {name!r} is not a safetensors file beside the manifest")
     shape = Shape(**{name: raw["shape"][name] for name in Shape.__slots__})
     numbers = [shape.hidden, shape.layers, shape.heads, shape.inner, shape.pieces, shape.positions, raw["max_tokens"]]
@@ -213,8 +217,9 @@ def _check_shapes(tensors: Tensors, shape: Shape, folder: Path) -> None:
 
 def _tokenizer(path: Path) -> Tokenizer:
     try:
-        tokenizer = Tokenizer.from_file(str(path))
-    # The library raises a bare Exception on a file that it cannot read.
+        packed = load_file(path)[PACKED].tobytes()
+        tokenizer = Tokenizer.from_buffer(gzip.decompress(packed))
+    # The library raises a bare Exception on a text that it cannot read.
     except Exception as error:
         raise ModelRefused(f"{path} is not a tokenizer file; {_ADVICE}") from error
     tokenizer.no_padding()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,13 +13,13 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from classifiers.engines.heads import PROJECTION
-from classifiers.engines.model import FORMAT, LINEARS, MANIFEST, POSITIONS, TYPES, WORDS
+from classifiers.engines.model import FORMAT, LINEARS, MANIFEST, PACKED, POSITIONS, TYPES, WORDS
 from classifiers.engines.weights import Tensors, quantised
 from classifiers.training.network import Network
 from classifiers.triage import HEADS
 
 NAMES = {
-    "tokenizer": "tokenizer.json",
+    "tokenizer": "tokenizer.safetensors",
     "words": "words.safetensors",
     "layers": "layers.safetensors",
     "heads": "heads.safetensors",
@@ -57,10 +58,10 @@ def write(
 ) -> dict[str, Any]:
     """Write *files* (part -> tensors), the tokenizer and the manifest; return the manifest with its digests."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / NAMES["tokenizer"]).write_text(
-        json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), encoding="utf-8"
-    )
-    for part, tensors in files.items():
+    whole_text = json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")).encode()
+    # No time in the archive, so that the same pieces make the same bytes.
+    packed: Tensors = {PACKED: np.frombuffer(gzip.compress(whole_text, mtime=0), np.uint8)}
+    for part, tensors in {"tokenizer": packed, **files}.items():
         save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / NAMES[part])
     digests = {
         part: {"file": NAMES[part], "sha256": hashlib.sha256((folder / NAMES[part]).read_bytes()).hexdigest()}

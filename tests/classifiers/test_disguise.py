@@ -8,7 +8,7 @@ import re
 import pytest
 from tokenizers import Tokenizer
 
-from classifiers.engines.model import SHIPPED
+from classifiers.engines.model import SHIPPED, load
 from classifiers.engines.transformer import Transformer
 from classifiers.normalise import undisguise
 from classifiers.training import sets
@@ -22,7 +22,7 @@ _WIDE = {ord("!") + n: 0xFF01 + n for n in range(94)}
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
+    return load(SHIPPED).tokenizer
 
 
 def plain(text: str, tokenizer: Tokenizer) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import pickle
 import shutil
@@ -22,7 +23,7 @@ from classifiers.engines import encoder
 from classifiers.engines.arithmetic import Arithmetic, OnProcessor, ways
 from classifiers.engines.cuda import OnCuda
 from classifiers.engines.encoder import batches, padded
-from classifiers.engines.model import SHIPPED, load
+from classifiers.engines.model import PACKED, SHIPPED, load
 from classifiers.engines.transformer import Transformer, make
 from classifiers.engines.weights import digest
 from classifiers.errors import ModelFailed, ModelMissing, ModelRefused
@@ -90,7 +91,7 @@ def copy_in(folder: Path) -> Path:
     for path in SHIPPED.iterdir():
         if path.name in ("manifest.json", "heads.safetensors"):
             shutil.copy(path, folder / path.name)
-        elif path.suffix in (".json", ".safetensors"):
+        elif path.suffix == ".safetensors":
             (folder / path.name).symlink_to(path)
     return folder
 
@@ -112,7 +113,7 @@ async def refused(**options: object) -> str:
     return f"{type(caught.value).__name__}: {caught.value}"
 
 
-@pytest.mark.parametrize("name", ["heads.safetensors", "words.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["heads.safetensors", "words.safetensors", "tokenizer.safetensors"])
 async def test_altered_bytes_are_refused(tmp_path: Path, name: str) -> None:
     path = copy_in(tmp_path) / name
     content = bytearray(path.read_bytes())
@@ -146,7 +147,7 @@ async def test_a_folder_of_pickled_weights_is_refused(tmp_path: Path) -> None:
         {"format": 99},
         {"shape": {"hidden": 384}},
         {"files": {}},
-        {"files": {"tokenizer": {"file": "../tokenizer.json", "sha256": ""}}},
+        {"files": {"tokenizer": {"file": "../tokenizer.safetensors", "sha256": ""}}},
         {"heads": {}},
         {"heads": None},
         {"max_tokens": "many"},
@@ -203,10 +204,11 @@ async def test_an_encoder_of_another_shape_is_refused(tmp_path: Path) -> None:
     assert name in await refused(model=str(tmp_path))
 
 
-async def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path) -> None:
-    path = copy_in(tmp_path) / "tokenizer.json"
+@pytest.mark.parametrize("content", [b"no archive", gzip.compress(b"{}", mtime=0)], ids=["plain", "empty"])
+async def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = copy_in(tmp_path) / "tokenizer.safetensors"
     path.unlink()
-    path.write_text("{}")
+    save_file({PACKED: np.frombuffer(content, np.uint8)}, path)
     sign(tmp_path, tokenizer=path)
     assert "is not a tokenizer file" in await refused(model=str(tmp_path))
 
