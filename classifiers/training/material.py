@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,13 @@ def gather(data: Path, *, licences: str, seed: int, share: float = 1.0) -> Start
     )
     chosen = [sets.shortened(source, share) for source in sets.sources(licences)]
     return Start(model, pruned.tokenizer, material, course.plan(lessons, [*map(len, tokens)], chosen, seed=seed))
+
+
+def asked(tokenizer: Mapping[str, Any], texts: Sequence[str]) -> list[list[int]]:
+    """Return the tokens of each text as a question to the encoder before it was tuned."""
+    whole = Tokenizer.from_str(json.dumps(tokenizer))
+    whole.enable_truncation(MAX_TOKENS)
+    return _tokens(whole, [f"query: {normalise.for_model(text)}" for text in texts])
 
 
 def _tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from classifiers import normalise
 from classifiers.engines import arithmetic
 from classifiers.engines.encoder import Encoder
-from classifiers.engines.heads import Heads, Parts, logits, probabilities
+from classifiers.engines.heads import PROJECTION, Heads, Parts, logits, probabilities
 from classifiers.engines.model import Shape, load
-from classifiers.engines.weights import Tensors, Vectors
+from classifiers.engines.weights import Tensor, Tensors, Vectors
 from classifiers.evaluate import Report, measure
-from classifiers.training import calibrate, card, material, publish, sets
+from classifiers.training import align, calibrate, card, material, minilm, publish, sets
 from classifiers.training.sets import Lesson
 from classifiers.training.tune import Tuning
 from classifiers.triage import HEADS, Label
@@ -79,6 +80,9 @@ def train(wish: Wish, say: Callable[[str], None]) -> dict[str, Any]:
     files: dict[str, Tensors] = {"words": words, "layers": layers, "heads": publish.heads(network)}
     manifest = _manifest(wish, start)
     publish.write(wish.out, manifest, start.tokenizer, files)
+    say("aligning embeddings")
+    files["heads"][PROJECTION] = _aligned(wish, start, tuning, files["heads"][PROJECTION])
+    publish.write(wish.out, manifest, start.tokenizer, files)
     say("measuring")
     features, heads = _features(wish, [check.text for check in checks])
     judged = {head: _judge(head, parts, checks, features) for head, parts in heads.items()}
@@ -90,6 +94,22 @@ def train(wish: Wish, say: Callable[[str], None]) -> dict[str, Any]:
     shutil.rmtree(wish.out / REACHED, ignore_errors=True)
     say(f"written to {wish.out} in {(time.monotonic() - started) / 60:.0f} minutes")
     return whole
+
+
+def _aligned(wish: Wish, start: material.Start, tuning: Tuning, projection: Tensor) -> Tensor:
+    """Return a projection whose embeddings find answers, (2 * width) x EMBEDDING_DIM in float16."""
+    kinds = [groups for _, groups in sets.kinds(wish.data)]
+    chosen = align.choose(start.material.lessons, kinds, seed=wish.seed)
+    features, _ = _features(wish, chosen.texts)
+    texts = align.Texts(
+        features=torch.from_numpy(features.astype(np.float32)),
+        before=tuning.before(material.asked(start.tokenizer, chosen.texts)),
+        alike=minilm.embed([normalise.for_model(text) for text in chosen.texts[: chosen.english]]),
+        groups=chosen.groups,
+    )
+    begin = torch.from_numpy(projection.astype(np.float32))
+    made: Tensor = align.project(texts, begin, seed=wish.seed).half().numpy()
+    return made
 
 
 def _manifest(wish: Wish, start: material.Start) -> dict[str, Any]:

@@ -45,6 +45,7 @@ AVERAGE = 0.998
 """The weights that are shipped are a running average of the last some five hundred steps."""
 
 ABROAD = 20
+BEFORE_AT_ONCE = 64
 KEEP_EVERY = 200
 REACHED = "reached.safetensors"
 HALVES = 2
@@ -118,6 +119,18 @@ class Tuning:
                 weight.copy_(mean)
         network.train(False)
         return network
+
+    def before(self, asked: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Return what the encoder said of texts before it was tuned, texts x EMBEDDING_DIM, centred and L2-normalised.
+
+        asked: tokens of each, with the prefix that it wants.
+        """
+        said = torch.zeros(len(asked), self._centre.shape[0])
+        order = sorted(range(len(asked)), key=lambda row: len(asked[row]))
+        for at in range(0, len(order), BEFORE_AT_ONCE):
+            some = order[at : at + BEFORE_AT_ONCE]
+            said[some] = self._said([asked[row] for row in some])
+        return nn.functional.normalize(said - self._centre, dim=1)
 
     def _step(self, step: Step) -> dict[str, float]:
         work = self._labels(step) if step.rows else self._pairs()
@@ -203,7 +216,7 @@ class Tuning:
 
     def _faith(self, vectors: torch.Tensor, asked: Sequence[Sequence[int]]) -> torch.Tensor:
         with torch.no_grad():
-            wanted = nn.functional.normalize(self._said(asked) - self._centre, dim=1)
+            wanted = self.before(asked)
         return FAITH * (1 - (vectors * wanted).sum(1)).mean()
 
     def _said(self, asked: Sequence[Sequence[int]]) -> torch.Tensor:

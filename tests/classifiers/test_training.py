@@ -125,19 +125,41 @@ async def test_a_run_that_was_cut_off_ends_in_the_same_model(
 @pytest.mark.parametrize("licences", ["all", "open"])
 def test_every_set_teaches_and_licences_are_kept_apart(data: Path, licences: str) -> None:
     taught = list(sets.lessons(data, "train", licences=licences))
-    assert {source.name for source in sets.sources(licences)} - {"posts_read"} == {lesson.source for lesson in taught}
+    assert {source.name for source in sets.sources(licences)} - set(sets.READ) == {lesson.source for lesson in taught}
     assert ({lesson.licence for lesson in taught} == {"open"}) is (licences == "open")
     assert all(set(lesson.labels) == set(lesson.weights) for lesson in taught)
     assert all(label in HEADS[head] for lesson in taught for head, label in lesson.labels.items())
 
 
-def test_posts_that_were_read_get_the_labels_that_stand_here(data: Path, tmp_path: Path) -> None:
-    post, intent, *_ = (sets.LABELS / "posts.tsv").read_text().splitlines()[0].split("\t")
+@pytest.mark.parametrize(("source", "name"), sets.READ.items())
+def test_posts_that_were_read_get_the_labels_that_stand_here(
+    source: str, name: str, data: Path, tmp_path: Path
+) -> None:
+    post, intent, *_ = (sets.LABELS / name).read_text().splitlines()[0].split("\t")
     copied = tmp_path / "data"
     shutil.copytree(data, copied)
     write(copied / "airline_tweets" / "train.jsonl.gz", [{"id": post, "text": "a post", "label": "neutral"}])
-    (lesson,) = [each for each in sets.lessons(copied, "train", licences="all") if each.source == "posts_read"]
+    (lesson,) = [each for each in sets.lessons(copied, "train", licences="all") if each.source == source]
     assert (lesson.text, lesson.labels["intent"], lesson.licence) == ("a post", intent, "nc")
+
+
+def test_a_label_that_was_read_again_replaces_the_one_of_the_set_in_training_alone(data: Path, tmp_path: Path) -> None:
+    post, mood = (sets.LABELS / "umsab_hi.tsv").read_text().splitlines()[0].split("\t")
+    other = next(each for each in MOODS if each != mood)
+    copied = tmp_path / "data"
+    shutil.copytree(data, copied)
+    for split in ("train", "validation"):
+        write(
+            copied / "umsab_sentiment" / f"{split}.jsonl.gz", [{"id": post, "text": "a", "label": other, "lang": "hi"}]
+        )
+    taught = {
+        split: [
+            each.labels["sentiment"] for each in sets.lessons(copied, split, licences="all") if each.language == "hi"
+        ]
+        for split in ("train", "validation")
+    }
+    assert taught["train"][0] == mood
+    assert taught["validation"][0] == other
 
 
 def test_the_posts_of_our_own_are_whole_and_name_no_handle() -> None:
