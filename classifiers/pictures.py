@@ -6,17 +6,21 @@ eyes: matplotlib's one-hued Blues, and the palette of Okabe and Ito (2008).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING
+from itertools import cycle
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from classifiers.evaluate import BINS, Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
 
 SKY, VERMILLION, GREY, EDGE = "#56b4e9", "#d55e00", "#777777", "#333333"
 DPI = 100
@@ -96,6 +100,22 @@ def reliability(report: Report, title: str) -> bytes:
     lower.set_xticks(np.linspace(0, 1, BINS + 1))
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def risk_coverage(curves: Mapping[str, tuple[Numbers, Numbers]], title: str) -> bytes:
+    """Return a PNG: for each name, the share of errors over the share that is answered, as the bar is lowered."""
+    figure = _figure(7.0, 4.6)
+    axes = figure.add_subplot()
+    for (name, (covered, wrong)), colour, line in zip(
+        curves.items(), cycle((VERMILLION, SKY, GREY, EDGE)), cycle(("-", "--", "-.", ":", "-")), strict=False
+    ):
+        axes.plot(covered, wrong, color=colour, linestyle=line, label=name)
+    axes.set(xlim=(0, 1), ylim=(0, 0.5), xlabel="share of answerable questions answered", ylabel="share of errors")
+    axes.legend(frameon=False, fontsize=9)
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, fontsize=11)
     return _png(figure)
 
 

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from bot.commands.answer_rows import Asked, answer_rows, searching
 from bot.commands.knowledge import warm
 from bot.commands.options import with_settings
 from bot.settings import Settings
@@ -38,45 +40,70 @@ class Explanation:
 @click.command()
 @click.option("--channel", required=True, help="The network it would be said on, such as x.")
 @click.option("--source", help="The source it would have come from; default: the first one on that channel.")
-@click.argument("question")
+@click.option(
+    "--knowledge",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of Markdown files to answer from, instead of the store.",
+)
+@click.option(
+    "--input",
+    "rows",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help='Questions in, JSON Lines {"id", "text", "language"}, instead of QUESTION.',
+)
+@click.option("--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Rows out; default: stdout.")
+@click.argument("question", required=False)
 @with_settings
-def answer(settings: Settings, channel: str, source: str | None, question: str) -> None:
-    """Print article, confidence and the exact text that QUESTION would get, or why it would get none."""
-    if not question.strip():
+def answer(
+    settings: Settings,
+    channel: str,
+    source: str | None,
+    folder: Path | None,
+    rows: Path | None,
+    target: Path | None,
+    question: str | None,
+) -> None:
+    """Print article, confidence and the exact text that QUESTION would get, or why it would get none.
+
+    With --input a row {"id", "article", "confidence", "sent", "text", "ranking"} for each question: the likeliest
+    article, how sure it answers, whether that is sure enough to be said alone where its intent is automatic, the exact
+    text, and all articles, the likeliest first.
+    """
+    if (question is None) is (rows is None):
+        raise click.UsageError("give either one QUESTION or --input FILE")
+    if rows is not None:
+        _, capabilities, _ = _place(settings, channel, source)
+        answer_rows(settings, Asked(channel, capabilities, folder), rows, target)
+        return
+    if target is not None:
+        raise click.UsageError("--output goes with --input FILE")
+    if question is None or not question.strip():
         raise click.UsageError("the question is empty; write what a customer would")
-    for line in asyncio.run(_answer(settings, channel, source, question)):
+    for line in asyncio.run(_answer(settings, channel, source, folder, question)):
         click.echo(line)
 
 
-async def _answer(settings: Settings, channel: str, source: str | None, question: str) -> list[str]:
-    from bot.app import make_policy, read_articles, ready_store
-    from bot.store import articles
+async def _answer(
+    settings: Settings, channel: str, source: str | None, folder: Path | None, question: str
+) -> list[str]:
+    from bot.app import make_policy
     from handoff.knowledge.answer import Answers
-    from handoff.knowledge.search import Index
 
     policy = make_policy(settings)
     name, capabilities, notes = _place(settings, channel, source)
-    folder = read_articles(settings)
-    with ready_store(settings) as store:
-        async with warm(settings) as engine:
-            if folder is not None:
-                await store.write(articles.put_all, folder, now=datetime.now(UTC))
-            await articles.refresh_vectors(store, engine, model=engine.name)
-            entries = await store.read(articles.entries)
-            if not entries:
-                return ["The store holds no article; run: harken knowledge import DIR"]
-            index = Index(entries, encoder_languages=policy.settings.languages)
-            explanation = await explain(
-                question,
-                channel=channel,
-                source=name,
-                capabilities=capabilities,
-                engine=engine,
-                answers=Answers(index, signature=policy.settings.signature),
-                policy=policy,
-                now=datetime.now(UTC),
-            )
-    return [*notes, *told(explanation)]
+    async with warm(settings) as engine, searching(settings, engine, folder) as (index, more):
+        explanation = await explain(
+            question,
+            channel=channel,
+            source=name,
+            capabilities=capabilities,
+            engine=engine,
+            answers=Answers(index, signature=policy.settings.signature),
+            policy=policy,
+            now=datetime.now(UTC),
+        )
+    return [*notes, *more, *told(explanation)]
 
 
 def _place(settings: Settings, channel: str, source: str | None) -> tuple[str, Capabilities, list[str]]:

@@ -18,6 +18,7 @@ import click
 from bot.commands import engine as engines
 from bot.commands import figures as wording
 from bot.commands import report
+from bot.commands.evaluate_knowledge import knowledge
 from bot.commands.figures import Figures
 from bot.commands.machine import machine
 from bot.commands.options import with_settings
@@ -46,7 +47,7 @@ class Asked:
     document: Path | None
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--input", "source", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Rows in; default: stdin."
 )
@@ -72,6 +73,8 @@ def evaluate(settings: Settings, source: Path | None, data: Path | None, **optio
 
     Without rows: on every validation set in --data, or in the folder data of $HARKEN_SHARED.
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     asked = Asked(**options)
     if source is not None and data is not None:
         raise click.UsageError("--input measures one file, --data many sets: name one of them")
@@ -82,6 +85,9 @@ def evaluate(settings: Settings, source: Path | None, data: Path | None, **optio
     if asked.document is not None:
         raise click.UsageError("--document goes with the validation sets: name their folder with --data")
     _measure_rows(settings, source, asked)
+
+
+evaluate.add_command(knowledge)
 
 
 def _sets_asked_for(source: Path | None, data: Path | None) -> Path | None:

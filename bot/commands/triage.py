@@ -60,7 +60,7 @@ def triage(
         finally:
             await engine.aclose()
 
-    with _reading(source) as (rows, size), _progress(size) as advance, _writing(target) as out:
+    with reading(source) as (rows, size), _progress(size) as advance, writing(target) as out:
         asyncio.run(label(rows, out, advance))
 
 
@@ -166,7 +166,8 @@ def _batches(rows: IO[bytes], many: int) -> Iterator[tuple[list[str | int], list
 
 
 @contextmanager
-def _reading(path: Path | None) -> Iterator[tuple[IO[bytes], int | None]]:
+def reading(path: Path | None) -> Iterator[tuple[IO[bytes], int | None]]:
+    """Give the file *path*, or standard input, and its bytes where they are known."""
     if path is None:
         yield sys.stdin.buffer, None
         return
@@ -179,7 +180,7 @@ def _reading(path: Path | None) -> Iterator[tuple[IO[bytes], int | None]]:
 
 
 @contextmanager
-def _writing(path: Path | None) -> Iterator[IO[bytes]]:
+def writing(path: Path | None) -> Iterator[IO[bytes]]:
     """Open *path* so that it is replaced at the end only; an error on the way leaves what was there."""
     if path is None:
         yield sys.stdout.buffer

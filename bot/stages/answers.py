@@ -41,7 +41,7 @@ class Knowledge:
 
     def _made(self, entries: Sequence[Entry]) -> Answers:
         settings = self._policy.settings
-        return Answers(Index(entries, encoder_languages=settings.languages), signature=settings.signature)
+        return Answers(Index(entries, sure_languages=settings.languages), signature=settings.signature)
 
 
 def _query(known: Known) -> Query:

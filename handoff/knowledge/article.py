@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,13 @@ DEFAULT_WORDING = "default"
 MAX_CHARS = 20_000
 """A longer text is no answer but a manual; it also bounds what one file may cost to read, embed and show."""
 
+PART_CHARS = 350
+UNSPACED_PART_CHARS = 130
+"""In scripts without spaces a character says as much as a syllable or a word."""
+
+_WORD = regex.compile(r"[\p{L}\p{N}]")
+_GAP = regex.compile(r"\n\s*\n")
+_UNSPACED = regex.compile(r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]")
 _SLUG = regex.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LOCALE = regex.compile(r"[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-[A-Z]{2})?")
 _NAME = regex.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
@@ -69,12 +77,28 @@ class Article:
 
     @property
     def passages(self) -> tuple[str, ...]:
-        """What is embedded, one vector each: title and questions, the same as a post to us begins, body.
+        """What is embedded, one vector each: title and questions, the same as a post to us begins, parts of the body.
 
         An encoder hears the mention too: with it, twice as many posts of the demo's day are answered surely.
         """
-        asked = (self.title, *self.questions)
-        return tuple(text for text in (*asked, *(f"@us {each}" for each in asked), self.body) if text.strip())
+        asked = [each for each in (self.title, *self.questions) if _WORD.search(each)]
+        return (*asked, *(f"@us {each}" for each in asked), *filter(_WORD.search, parts(self.body)))
+
+
+def parts(body: str) -> list[str]:
+    """Return *body* in parts of at most PART_CHARS: paragraphs that fit together, long ones cut between words.
+
+    One vector of a long text says what all of it is about; a question is about one part.
+    """
+    most = UNSPACED_PART_CHARS if len(_UNSPACED.findall(body)) > len(body) / 3 else PART_CHARS
+    found: list[str] = []
+    for paragraph in _GAP.split(body):
+        for piece in textwrap.wrap(paragraph, most, break_on_hyphens=False):
+            if found and len(found[-1]) + len(piece) < most:
+                found[-1] = f"{found[-1]} {piece}"
+            else:
+                found.append(piece)
+    return found
 
 
 def read(path: Path) -> Article:

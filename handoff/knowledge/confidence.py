@@ -1,7 +1,8 @@
-"""How likely an article answers: a choice among all matters and "none of them", with weights fitted on real questions.
+"""How likely an article answers, in two steps: an order of all matters, then the chance that the first is right.
 
-The probability of a matter is exp(its score) over the sum for all matters and for NONE. So a close rival, a crowd of
-half-fitting matters and an odd question all lower it, and the index may say "I do not know" by itself.
+The second step is a logistic regression on what stands out about the first: how near it is, how far ahead of the next,
+and how many of the question's words it holds. A close rival and an odd question both lower it, so the index may say "I
+do not know" by itself.
 """
 
 from __future__ import annotations
@@ -13,29 +14,55 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float32]
+Doubles: TypeAlias = npt.NDArray[np.float64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
+
+SIGNS = ("meaning", "margin", "whole", "whole_margin")
+"""What the doubt looks at, in the order of the columns of ``signs``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """What each feature of ``search.Features`` counts, the score of "none of them", the highest probability given."""
+class Order:
+    """What each feature of ``search.Features`` counts when matters are put in order, in log-odds of one to another."""
 
     meaning: float
     title: float
     whole: float
     intent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Weights of SIGNS and of nothing at all, in log-odds; and the highest probability that is ever given."""
+
     none: float
+    meaning: float
+    margin: float
+    whole: float
+    whole_margin: float
     ceiling: float
 
 
-# Source of both: python -m handoff.knowledge.fit, on halves of stackfaq, banking77, kb_login_gov, clinc150 and
-# triage_posts with the vectors of the shipped model; the figures for the other halves are in docs/knowledge.md.
-BY_MEANING = Weights(meaning=19.88, title=0.0, whole=2.66, intent=0.08, none=14.02, ceiling=1.0)
-"""For a text the encoder reads, set against articles with vectors."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    order: Order
+    doubt: Doubt
 
-BY_WORDS = Weights(meaning=0.0, title=6.61, whole=8.88, intent=0.54, none=7.39, ceiling=0.85)
-"""For everything else: languages whose vectors nothing was fitted on. ceiling: where words alone say over 0.9 they are
-right 80 to 87 times in 100, so they never reach the threshold for speaking alone."""
+
+# Source of both: python -m handoff.knowledge.fit, on halves of stackfaq, banking77, kb_login_gov, clinc150 and
+# triage_posts with the vectors of the shipped model; the figures for the other halves are in docs/answers.md.
+BY_MEANING = Weights(
+    order=Order(meaning=19.88, title=0.0, whole=2.66, intent=0.08),
+    doubt=Doubt(none=-9.0, meaning=11.0, margin=0.7, whole=0.3, whole_margin=2.0, ceiling=1.0),
+)
+"""For a text with a vector, set against articles with vectors."""
+
+BY_WORDS = Weights(
+    order=Order(meaning=0.0, title=6.61, whole=8.88, intent=0.54),
+    doubt=Doubt(none=-4.0, meaning=0.0, margin=0.6, whole=3.0, whole_margin=2.0, ceiling=0.85),
+)
+"""For everything else. ceiling: words alone are right 80 to 87 times in 100 where they say over 0.9, so they never
+reach the threshold for speaking alone."""
 
 
 class Evidence(Protocol):
@@ -53,20 +80,49 @@ class Evidence(Protocol):
     def has_meaning(self) -> Flags: ...
 
 
-def probabilities(evidence: Evidence) -> npt.NDArray[np.float64]:
-    """Return the probability that each matter answers, shape (queries, matters); a row sums to less than 1."""
-    with_meaning, without = _shares(evidence, BY_MEANING), _shares(evidence, BY_WORDS)
+def probabilities(evidence: Evidence) -> Doubles:
+    """Return the probability that each matter answers, shape (queries, matters); the order of a row is its order."""
+    with_meaning, without = chances(evidence, BY_MEANING), chances(evidence, BY_WORDS)
     return np.where(evidence.has_meaning[:, None], with_meaning, without)
 
 
-def _shares(evidence: Evidence, weights: Weights) -> npt.NDArray[np.float64]:
-    scores = (
-        weights.meaning * evidence.meaning.astype(np.float64)
-        + weights.title * evidence.title
-        + weights.whole * evidence.whole
-        + weights.intent * evidence.intent
+def scores(evidence: Evidence, order: Order) -> Doubles:
+    """Return what puts the matters in order, shape (queries, matters)."""
+    made: Doubles = (
+        order.meaning * evidence.meaning.astype(np.float64)
+        + order.title * evidence.title
+        + order.whole * evidence.whole
+        + order.intent * evidence.intent
     )
-    highest = np.maximum(scores.max(axis=1, keepdims=True, initial=weights.none), weights.none)
-    mass = np.exp(scores - highest)
-    shares: npt.NDArray[np.float64] = mass / (mass.sum(axis=1, keepdims=True) + np.exp(weights.none - highest))
-    return shares * weights.ceiling
+    return made
+
+
+def signs(evidence: Evidence, score: Doubles) -> Doubles:
+    """Return what the doubt looks at, shape (queries, len(SIGNS)). score: as ``scores`` gives, at least one matter."""
+    rows = np.arange(len(score))
+    first = score.argmax(axis=1)
+    next_best = score.copy()
+    next_best[rows, first] = -np.inf
+    # Nothing competes where there is one matter: then it is as far ahead as it is near.
+    ahead = score[rows, first] - np.maximum(next_best.max(axis=1), 0.0)
+    whole = evidence.whole.astype(np.float64)
+    others = whole.copy()
+    others[rows, first] = 0.0
+    return np.stack(
+        [evidence.meaning[rows, first], ahead, whole[rows, first], whole[rows, first] - others.max(axis=1)], 1
+    )
+
+
+def chances(evidence: Evidence, weights: Weights) -> Doubles:
+    """Return the probability that each matter answers by one set of *weights*, shape (queries, matters)."""
+    score = scores(evidence, weights.order)
+    if not score.size:
+        return score
+    doubt = weights.doubt
+    counts = np.array([getattr(doubt, name) for name in SIGNS])
+    odds = signs(evidence, score) @ counts + doubt.none
+    mass = np.exp(score - score.max(axis=1, keepdims=True))
+    # However well both fit, the first of two equals is right at most half the time.
+    sure = np.minimum(doubt.ceiling / (1 + np.exp(-np.clip(odds, -50, 50))), 1 / mass.sum(axis=1))
+    made: Doubles = sure[:, None] * mass
+    return made

@@ -24,8 +24,11 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 MAX_WORDS = 64
 """Words of a post that are looked up: more than the longest post that asks one thing."""
 
-ENCODER_LANGUAGES = frozenset({"en"})
-"""Languages whose vectors the confidence was fitted on; others are compared by words (docs/knowledge.md)."""
+SURE_LANGUAGES = frozenset({"en"})
+"""Languages in which an answer may be sure enough to be said alone; how sure others may be, nobody measured here."""
+
+UNMEASURED = 0.85
+"""The most that is given in any other language: enough for a draft, below every threshold for speaking alone."""
 
 ROW = 2 * EMBEDDING_DIM
 """Bytes of one vector."""
@@ -90,10 +93,10 @@ class Index:
         entries: Sequence[Entry],
         *,
         fallback_language: str = DEFAULT_LOCALE,
-        encoder_languages: Collection[str] = ENCODER_LANGUAGES,
+        sure_languages: Collection[str] = SURE_LANGUAGES,
     ) -> None:
         self.fallback_language = fallback_language
-        self.encoder_languages = frozenset(encoder_languages)
+        self.sure_languages = frozenset(sure_languages)
         versions: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in sorted(entries, key=lambda each: (each.article.slug, each.article.locale, each.id)):
             versions[entry.article.slug].append(entry)
@@ -179,11 +182,7 @@ class Index:
 
     def _meaning(self, queries: Sequence[Query]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         meaning = np.zeros((len(queries), len(self)), np.float32)
-        rows = [
-            row
-            for row, query in enumerate(queries)
-            if len(query.embedding) == ROW and query.language in self.encoder_languages
-        ]
+        rows = [row for row, query in enumerate(queries) if len(query.embedding) == ROW]
         has_meaning = np.zeros(len(queries), np.bool_)
         if not rows or not len(self._vectors):
             return meaning, has_meaning
@@ -201,18 +200,30 @@ class Index:
         if not self._matters or not queries:
             return [[] for _ in queries]
         chances = confidence.probabilities(self.features(queries))
-        # A stable sort on whole billionths: equals go by slug on every machine.
-        order = np.argsort(-np.round(chances, 9), axis=1, kind="stable")
+        order = _order(chances)
         return [self._hits(query, chances[row], order[row], limit=limit) for row, query in enumerate(queries)]
+
+    def ranking(self, query: Query) -> list[str]:
+        """Return the slugs of all matters that may answer *query*, the likeliest first."""
+        order = _order(confidence.probabilities(self.features([query])))
+        return [
+            self._matters[number][0].article.slug
+            for number in order[0].tolist()
+            if self._version(number, query.language)[0] is not None
+        ]
 
     def _hits(
         self, query: Query, chances: npt.NDArray[np.float64], order: npt.NDArray[np.intp], *, limit: int
     ) -> list[Hit]:
-        hits = []
-        for number in order[:limit].tolist():
+        hits: list[Hit] = []
+        for number in order.tolist():
+            if len(hits) == limit:
+                break
             entry, is_foreign = self._version(number, query.language)
             if entry is not None:
                 chance = float(chances[number]) * (FALLBACK if is_foreign else 1.0)
+                if query.language not in self.sure_languages:
+                    chance = min(chance, UNMEASURED)
                 hits.append(Hit(entry=entry, confidence=chance, is_foreign=is_foreign))
         return sorted(hits, key=lambda hit: -hit.confidence)
 
@@ -221,6 +232,11 @@ class Index:
         if (own := versions.get(language)) is not None:
             return own, False
         return versions.get(self.fallback_language), language != "und"
+
+
+def _order(chances: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    # A stable sort on whole billionths: equals go by slug on every machine.
+    return np.argsort(-np.round(chances, 9), axis=1, kind="stable")
 
 
 def _vectors(raw: bytes) -> Floats:

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from handoff.knowledge.article import MAX_CHARS, Article, ArticleError, parse
+from handoff.knowledge.article import (
+    MAX_CHARS,
+    PART_CHARS,
+    UNSPACED_PART_CHARS,
+    Article,
+    ArticleError,
+    parse,
+    parts,
+)
 from handoff.knowledge.folder import load_folder
 
 FULL = """---
@@ -44,7 +52,20 @@ def test_all_of_it_is_understood() -> None:
     )
     assert article.language == "pt"
     asked = (article.title, *article.questions)
-    assert article.passages == (*asked, *(f"@us {each}" for each in asked), article.body)
+    body = "Refunds take **five** working days. More."
+    assert article.passages == (*asked, *(f"@us {each}" for each in asked), body)
+
+
+def test_a_long_body_is_embedded_in_parts_that_hold_every_word() -> None:
+    body = "\n\n".join(f"Paragraph {n} says {'one thing and another, ' * 9}" for n in range(9)) + "\n\n" + "x" * 900
+    found = parts(body)
+    assert max(map(len, found)) <= PART_CHARS
+    assert "".join("".join(found).split()) == "".join(body.split())
+    chinese = "\u5982\u4f55\u8bbe\u7f6e\u5907\u4efd\u4ee3\u7801" * 100
+    assert max(map(len, parts(chinese))) <= UNSPACED_PART_CHARS
+    assert "".join(parts(chinese)) == chinese
+    assert parts("") == []
+    assert Article(slug="a", locale="en", title="-", body="-").passages == ()
 
 
 @pytest.mark.parametrize(

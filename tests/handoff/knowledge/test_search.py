@@ -10,7 +10,7 @@ import pytest
 
 from handoff.knowledge import confidence
 from handoff.knowledge.article import Article
-from handoff.knowledge.search import FALLBACK, Entry, Hit, Index, Query
+from handoff.knowledge.search import FALLBACK, UNMEASURED, Entry, Hit, Index, Query
 
 AXES = np.eye(384, dtype="<f2")
 
@@ -57,7 +57,7 @@ def test_words_alone_work_and_never_reach_the_threshold_for_speaking_alone() -> 
     plain = [entry(each.id, each.article.slug, questions=each.article.questions) for each in SHOP]
     hits = ask(plain, "when do you open on sundays")
     assert slugs(hits)[0] == "opening-hours"
-    assert 0.5 < hits[0].confidence <= confidence.BY_WORDS.ceiling < 0.9
+    assert 0.5 < hits[0].confidence <= confidence.BY_WORDS.doubt.ceiling < 0.9
 
 
 def test_an_odd_question_is_not_known() -> None:
@@ -83,14 +83,25 @@ def test_an_article_for_the_intent_goes_before_one_for_another() -> None:
     assert slugs(ask(twins, "x", embedding=axis(0), intent="billing_payment"))[0] == "a-billing"
 
 
-def test_a_language_the_encoder_does_not_read_is_searched_by_words() -> None:
+def test_in_a_language_that_was_not_measured_nothing_is_sure_enough_to_be_said_alone() -> None:
     german = entry(5, "oeffnungszeiten", locale="de", title="Wann habt ihr offen?", vectors=axis(9))
     shop = [*SHOP, german]
-    misled = Query(text="Wann habt ihr offen", language="de", embedding=axis(2))
-    (hits,) = Index(shop).search([misled])
+    query = Query(text="Wann habt ihr offen", language="de", embedding=axis(9))
+    (hits,) = Index(shop).search([query])
     assert slugs(hits)[0] == "oeffnungszeiten"
-    (trusting,) = Index(shop, encoder_languages=("en", "de")).search([misled])
-    assert slugs(trusting)[0] == "refund-time"
+    assert hits[0].confidence == UNMEASURED
+    (sure,) = Index(shop, sure_languages=("en", "de")).search([query])
+    assert sure[0].confidence > 0.9
+
+
+def test_the_ranking_names_every_matter_that_can_be_said_in_the_order_of_the_hits() -> None:
+    shop = [*SHOP, entry(5, "offen", locale="de", vectors=axis(9))]
+    query = Query(text="refund", language="en", embedding=axis(2))
+    ranking = Index(shop).ranking(query)
+    assert sorted(ranking) == ["gift-cards", "opening-hours", "refund-time"]
+    (hits,) = Index(shop).search([query], limit=3)
+    assert slugs(hits) == ranking
+    assert "offen" in Index(shop).ranking(Query(text="offen", language="de", embedding=axis(9)))
 
 
 VERSIONS = [
