@@ -69,7 +69,7 @@ async def _entries(engine: ClassifierEmbedder, folder: Path) -> tuple[Sequence[E
     try:
         articles, notes = await asyncio.to_thread(load_any, folder)
     except ArticleError as error:
-        raise ConfigError("\n".join(error.problems)) from error
+        raise click.UsageError("--knowledge " + "\n".join(error.problems)) from error
     vectors = iter(await engine.embed([passage for each in articles for passage in each.passages]))
     entries = [
         Entry(id=number, article=each, vectors=b"".join(next(vectors) for _ in each.passages))
