@@ -77,12 +77,14 @@ class Article:
 
     @property
     def passages(self) -> tuple[str, ...]:
-        """What is embedded, one vector each: title and questions, the same as a post to us begins, parts of the body.
+        """What is embedded, one vector each: title and questions, the same as a post to us begins, body, parts of it.
 
         An encoder hears the mention too: with it, twice as many posts of the demo's day are answered surely.
         """
         asked = [each for each in (self.title, *self.questions) if _WORD.search(each)]
-        return (*asked, *(f"@us {each}" for each in asked), *filter(_WORD.search, parts(self.body)))
+        own = [part for part in parts(self.body) if _WORD.search(part)]
+        whole = [self.body] if len(own) > 1 else []
+        return (*asked, *(f"@us {each}" for each in asked), *whole, *own)
 
 
 def parts(body: str) -> list[str]:
