@@ -133,7 +133,7 @@ class PolicySettings(_Table):
         "", max_length=60, description="said after every prepared answer, such as ^bot; where the law wants disclosure"
     )
     languages: tuple[str, ...] = Field(
-        ("en",), min_length=1, description="languages the encoder reads; in others answers are found by words alone"
+        ("en",), min_length=1, description="languages in which an answer may be sure enough to be said alone"
     )
 
     @field_validator("intents")

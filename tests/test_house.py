@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+NAME = re.compile(r"[\w.\-]+")
 PACKAGES = ("bot", "classifiers", "connectors", "handoff")
 
 
@@ -21,6 +23,14 @@ def house(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=left_out)
     shutil.copy(ROOT / ".importlinter", tmp_path)
     return tmp_path
+
+
+def test_every_file_has_a_name_that_any_tool_takes() -> None:
+    """A slip of a shell leaves files behind whose names hold quotes and blanks."""
+    top = [path for path in ROOT.iterdir() if path.name not in {".git", ".venv", "var", "build", "dist"}]
+    inner = [path for package in (*PACKAGES, "tests", "docs", "deploy") for path in (ROOT / package).rglob("*")]
+    odd = [path.name for path in (*top, *inner) if not NAME.fullmatch(path.name)]
+    assert not odd
 
 
 def lint(house: Path) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from classifiers.engines.transformer import Transformer
@@ -14,9 +13,6 @@ from handoff.knowledge.folder import load_folder
 from handoff.knowledge.search import Entry, Hit, Index, Query
 
 DEMO = Path(__file__).parents[3] / "deploy" / "demo"
-
-unmet = pytest.mark.xfail(strict=True, reason="the embedding of the unfinished model finds less; see docs/knowledge.md")
-"""Met by a finished model, or reported: the thresholds stay as they are."""
 
 Told = list[tuple[dict[str, Any], Hit | None]]
 
@@ -48,21 +44,18 @@ def right(told: Told, *, over: float) -> tuple[int, int]:
     return sum(hit.entry.article.slug == post["article"] for post, hit in given), len(given)
 
 
-@unmet
 def test_what_would_be_said_alone_is_right(told: Told) -> None:
     good, given = right(told, over=0.9)
     assert given >= 20
     assert good == given
 
 
-@unmet
 def test_nine_drafts_in_ten_hold_the_right_answer(told: Told) -> None:
     good, given = right(told, over=0.35)
     assert given >= 70
     assert good / given > 0.85
 
 
-@unmet
 def test_a_question_in_english_finds_its_article_first(told: Told) -> None:
     known = [(post, hit) for post, hit in told if post["language"] == "en" and post["article"]]
     assert len(known) > 100
