@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
 SKY, VERMILLION, GREY, EDGE = "#56b4e9", "#d55e00", "#777777", "#333333"
+GREEN, PURPLE = "#009e73", "#cc79a7"
 DPI = 100
 CELL, LETTER, SMALLEST = 0.42, 0.085, 2.6
 """Inches for a cell, for a letter of a label, and for the cells together where they are few."""
@@ -105,14 +106,14 @@ def reliability(report: Report, title: str) -> bytes:
 
 def risk_coverage(curves: Mapping[str, tuple[Numbers, Numbers]], title: str) -> bytes:
     """Return a PNG: for each name, the share of errors over the share that is answered, as the bar is lowered."""
-    figure = _figure(7.0, 4.6)
+    figure = _figure(8.6, 4.6)
     axes = figure.add_subplot()
     for (name, (covered, wrong)), colour, line in zip(
-        curves.items(), cycle((VERMILLION, SKY, GREY, EDGE)), cycle(("-", "--", "-.", ":", "-")), strict=False
+        curves.items(), cycle((VERMILLION, SKY, GREEN, EDGE, PURPLE)), cycle(("-", "--", "-.")), strict=False
     ):
         axes.plot(covered, wrong, color=colour, linestyle=line, label=name)
     axes.set(xlim=(0, 1), ylim=(0, 0.5), xlabel="share of answerable questions answered", ylabel="share of errors")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=11)

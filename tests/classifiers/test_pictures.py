@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from classifiers.evaluate import Report, measure
-from classifiers.pictures import confusion, reliability
+from classifiers.pictures import confusion, reliability, risk_coverage
 from classifiers.triage import INTENTS, Label
 
 MAX_BYTES = 60_000
@@ -41,6 +42,14 @@ def test_two_reports_look_different() -> None:
     ours, other = report_of(("spam", "ok"), "spam"), report_of(("spam", "ok"), "spam", per_cell=4)
     assert confusion(ours, "t") != confusion(other, "t")
     assert reliability(ours, "t") != reliability(other, "t")
+
+
+def test_curves_of_errors_differ_with_their_figures() -> None:
+    covered, wrong = np.linspace(0, 1, 20), np.linspace(0, 0.4, 20)
+    one = risk_coverage({"ours": (covered, wrong)}, "t")
+    assert one.startswith(b"\x89PNG")
+    assert one == risk_coverage({"ours": (covered, wrong)}, "t")
+    assert one != risk_coverage({"ours": (covered, wrong / 2)}, "t")
 
 
 def test_drawing_needs_no_screen_and_heeds_no_settings_of_this_machine(tmp_path: Path) -> None:
