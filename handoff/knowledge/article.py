@@ -125,7 +125,7 @@ class Article:
 
     @property
     def revision(self) -> str:
-        """Changes when, and only when, anything in the article does; state, reviewer and translation_of stand beside it."""
+        """Changes when, and only when, anything in the article does, but for state, reviewer and translation_of."""
         content: list[Any] = [
             *(self.slug, self.locale, self.title, self.body, self.owner),
             *(list(self.tags), list(self.questions), dict(sorted(self.wordings.items()))),
@@ -144,7 +144,7 @@ class Article:
     @property
     def imprint(self) -> str:
         """Changes when the revision, the state, the reviewer or translation_of does."""
-        return _digest([self.revision, self.state, self.reviewer, self.translation_of])
+        return imprint_of(self.revision, self.state, self.reviewer, self.translation_of)
 
     @property
     def _dates(self) -> Mapping[str, date | None]:
@@ -183,10 +183,13 @@ def parse(text: str, *, name: str) -> Article:
         document = frontmatter.loads(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ArticleError([f"{name}: the front matter is not YAML: {_first_line(error)}"]) from error
-    meta: dict[Any, Any] = document.metadata
-    body: str = document.content
-    if not meta:
+    if not document.metadata:
         raise ArticleError([f"{name}: has no front matter; begin with ---, title: ..., ---"])
+    return make(document.metadata, document.content, name=name)
+
+
+def make(meta: Mapping[Any, Any], body: str, *, name: str) -> Article:
+    """Return the article of front matter and body, whoever wrote them. Raises ArticleError with every fault."""
     reader = _Reader(name, meta)
     stem = name.removesuffix(".md")
     slug, _, locale = stem.partition(".")
@@ -326,6 +329,11 @@ class _Reader:
 
     def _wrong(self, key: str, what: str) -> None:
         self.problems.append(f"{self.name}: {key} {what}")
+
+
+def imprint_of(revision: str, state: str, reviewer: str, translation_of: str) -> str:
+    """Return the imprint of an article of which only these are at hand."""
+    return _digest([revision, str(state), reviewer, translation_of])
 
 
 def _digest(content: list[Any]) -> str:

@@ -19,8 +19,9 @@ def load_folder(folder: Path) -> list[Article]:
 def load_all(folder: Path) -> list[Article]:
     """Return the articles of every ``.md`` file in *folder* and below, by slug and locale, drafts last.
 
-    A slug and locale may have two files: what is in force (or retired), and what is being worked on. A README and what begins with a dot or an underscore is skipped. Raises ArticleError with every fault of every
-    file: one bad article keeps the others out, so that what people see is never half of what the folder says.
+    A slug and locale may have two files: what is in force (or retired), and what is being worked on. A README and what
+    begins with a dot or an underscore is skipped. Raises ArticleError with every fault of every file: one bad article
+    keeps the others out, so that what people see is never half of what the folder says.
     """
     if not folder.is_dir():
         raise ArticleError([f"{folder} is not a folder"])

@@ -1,4 +1,4 @@
-"""Is an article ready for each channel? Length, links, reading level, language, slots, personal data; pure, per wording."""
+"""Is an article ready for each channel? Length, links, reading level, language, slots, personal data. Pure."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Standards:
     main_locale: str = DEFAULT_LOCALE
 
     def voices_for(self, article: Article) -> list[Voice]:
-        """Return how *article* may have to be said: on each configured channel, and where it has a wording of its own."""
+        """Return how *article* may have to be said: on each configured channel, and where it has its own wording."""
         names = {*self.voices, *article.wordings} - {DEFAULT_WORDING}
         return [self.voices.get(name) or USUAL_VOICES.get(name) or Voice(channel=name) for name in sorted(names)]
 
@@ -154,7 +154,7 @@ def faults(article: Article, standards: Standards) -> list[str]:
 def lix(text: str) -> int | None:
     """Return the reading level LIX: words a sentence, and words of more than six letters in 100.
 
-    Counts letters alone, so that it serves all languages that part words by blanks; None for others and for a few words.
+    It counts letters alone, so it serves all languages that part words by blanks; None for others and for few words.
     """
     plain = _LINK.sub("", text)
     if _SPACELESS.search(plain):

@@ -31,7 +31,7 @@ _PHONE = regex.compile(r"\+?[0-9](?:[ ()./-]{0,2}[0-9]){2,14}")
 _DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 _SPAN = regex.compile(
     r"(?P<first>Mo|Tu|We|Th|Fr|Sa|Su)(?:-(?P<last>Mo|Tu|We|Th|Fr|Sa|Su))? +"
-    r"(?P<hours>(?P<time>(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00))(?:, ?(?&time))*|off)"
+    r"(?P<hours>(?P<span>(?P<time>(?:[01][0-9]|2[0-3]):[0-5][0-9])-(?:(?&time)|24:00))(?:, ?(?&span))*|off)"
 )
 """The part of openstreetmap.org's opening_hours that shops need: ``Mo-Fr 09:00-18:00; Sa 10:00-14:00; Su off``."""
 
