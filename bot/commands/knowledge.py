@@ -191,16 +191,16 @@ def restore(settings: Settings, name: str, version: int, by: str) -> None:
 
 @knowledge.command("diff")
 @click.argument("name")
-@click.argument("before", required=False, default=0, type=click.IntRange(1))
-@click.argument("after", required=False, default=0, type=click.IntRange(1))
+@click.argument("before", required=False, type=click.IntRange(1))
+@click.argument("after", required=False, type=click.IntRange(1))
 @with_settings
-def diff_(settings: Settings, name: str, before: int, after: int) -> None:
+def diff_(settings: Settings, name: str, before: int | None, after: int | None) -> None:
     """Show what changed in NAME between two versions; default: from what is in force to the newest."""
     from bot.store import editions
 
     with _shelf(settings) as (store, _):
         article_id = store.read_now(editions.by_name, name)
-        found = store.read_now(editions.compare, article_id, before=before, after=after)
+        found = store.read_now(editions.compare, article_id, before=before or 0, after=after or 0)
         record = store.read_now(editions.one, article_id).record
     for line in found.lines or [f"versions {found.before} and {found.after} are the same"]:
         click.echo(line)
