@@ -312,7 +312,10 @@ class App:
         await self.look_at_labels()
 
     async def take_folder(self) -> None:
-        """Bring the store in step with the folder of articles. Raises ConfigError, and then nothing has changed."""
+        """Bring the store in step with the folder of articles; twice is once.
+
+        Raises ConfigError for what cannot be published, and then nothing has changed.
+        """
         if self._articles is None:
             return
         try:

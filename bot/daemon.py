@@ -93,6 +93,8 @@ class Daemon:
                 warn_of_old_sqlite()
             metrics.build_info.labels(version=__version__, database=app.store.version).set(1)
             await self._settle()
+            if Role.WORK in self._roles:
+                await app.take_folder()  # before anybody is told that we are ready: a bad folder refuses the start
             async with AsyncExitStack() as stack:
                 await app.open(stack)
                 await self._serve(stack, on_ready)

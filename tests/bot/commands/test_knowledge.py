@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,7 +19,7 @@ from handoff.knowledge.article import ArticleError
 from tests.bot.commands.engine import PlainEngine
 from tests.handoff.factories import NOW
 
-TWO = {"by": "Ana", "reviewed_by": "Bo"}
+TWO: dict[str, Any] = {"by": "Ana", "reviewed_by": "Bo"}
 BOTH = ("--by", "Ana", "--reviewed-by", "Bo")
 
 

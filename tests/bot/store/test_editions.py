@@ -273,7 +273,7 @@ def test_a_retired_article_is_silent_until_two_people_say_otherwise(office: Offi
 
 
 def test_only_published_public_valid_articles_of_the_brand_are_found(office: Office) -> None:
-    made = {
+    made: dict[str, dict[str, Any]] = {
         "plain": {},
         "internal": {"audience": Audience.INTERNAL},
         "early": {"valid_from": LATER},

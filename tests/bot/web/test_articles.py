@@ -32,7 +32,7 @@ FIELDS = {
     "audience": "public",
     "review_by": "2026-12-24",
 }
-BODY = {
+BODY: dict[str, Any] = {
     "title": "When do I get my refund?",
     "slug": "refund",
     "locale": "en",
