@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +24,9 @@ from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.own_labels import OwnSets
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
-from bot.store import articles, migrate, people, posts
+from bot.store import articles, editions, migrate, people, posts
 from bot.store.engine import Store, StoreError
+from bot.store.refusals import Invalid
 from bot.store.roles import Role
 from bot.store.tables import Stage
 from bot.stream.table import TableStream
@@ -37,7 +38,7 @@ from classifiers import own, why
 from classifiers import registry as engines
 from classifiers.errors import ClassifierError
 from classifiers.registry import ClassifierEmbedder
-from classifiers.triage import Triage
+from classifiers.triage import Text, Triage
 from classifiers.why import Why
 from connectors import registry as channels
 from connectors.errors import AuthFailed, Rejected
@@ -45,8 +46,11 @@ from connectors.protocol import Connector, Receiver
 from connectors.registry import Clock
 from connectors.settings import SourceSettings
 from handoff import registry as desk_kinds
+from handoff.knowledge.answer import Voice
 from handoff.knowledge.article import Article, ArticleError
-from handoff.knowledge.folder import load_folder
+from handoff.knowledge.folder import load_all, lonely, named
+from handoff.knowledge.readiness import Guess, Standards
+from handoff.knowledge.slots import read_slots
 from handoff.policy import Policy, PolicySettings
 from handoff.protocol import Desk
 from handoff.registry import DeskSettings
@@ -168,14 +172,38 @@ def checked(model: type[Any], table: Mapping[str, Any], where: Sequence[str]) ->
 
 
 def read_articles(settings: Settings) -> list[Article] | None:
-    """Return the articles of the configured folder, None without one. Raises ConfigError with every fault."""
+    """Return the articles of the configured folder, None without one. Raises ConfigError with every fault.
+
+    A published one that two people do not stand for is a fault.
+    """
     folder = settings.knowledge.folder
     if folder is None:
         return None
     try:
-        return load_folder(folder)
+        found = named(load_all(folder), by=settings.knowledge.by, reviewed_by=settings.knowledge.reviewed_by)
     except ArticleError as error:
         raise ConfigError("\n".join(f"knowledge.folder: {problem}" for problem in error.problems)) from error
+    if alone := lonely(found):
+        raise ConfigError("\n".join(f"knowledge.folder: {problem}" for problem in alone))
+    return found
+
+
+def make_standards(settings: Settings, connectors: Iterable[Connector] = ()) -> Standards:
+    """Return what wordings are held against. Raises ConfigError for a slot without a good value.
+
+    connectors: how the channels they speak on count; other built-in networks are counted as they usually are.
+    """
+    slots = read_slots(settings.knowledge.slots)
+    if slots.faults:
+        raise ConfigError("\n".join(f"knowledge.slots: {fault}" for fault in slots.faults.values()))
+    able = {each.channel: each.capabilities for each in connectors if not each.capabilities.pushed}
+    return Standards(
+        voices={name: Voice(channel=name, length=each.length, markdown=each.markdown) for name, each in able.items()},
+        slots=slots,
+        signature=make_policy(settings).settings.signature,
+        topics=frozenset(settings.knowledge.topics),
+        main_locale=settings.knowledge.main_locale,
+    )
 
 
 def check_labels(settings: Settings) -> None:
@@ -208,7 +236,9 @@ class App:
         self.is_loading = False
         self.store = open_store(settings, daemon=True)
         self.stream = TableStream(self.store, clock=clock, holder=self.holder)
-        self.knowledge = Knowledge(self.policy)
+        self.standards = make_standards(settings, self.connectors.values())
+        self.knowledge = Knowledge(self.policy, slots=self.standards.slots)
+        self._known = ""
         self.teacher = Teacher(
             store=self.store,
             engine=lambda: self._classifier,
@@ -275,18 +305,47 @@ class App:
         else:
             self.classifier_state = "ok"
         self.is_loading = False
+        await self.take_folder()
         await self.load_knowledge()
         await self.teacher.keep_up()
         await self.own_labels.configure(self.settings.labels)
         await self.look_at_labels()
 
+    async def take_folder(self) -> None:
+        """Bring the store in step with the folder of articles; twice is once.
+
+        Raises ConfigError for what cannot be published, and then nothing has changed.
+        """
+        if self._articles is None:
+            return
+        try:
+            await self.store.write(articles.take_folder, self._articles, standards=self.standards, now=self.clock())
+        except Invalid as error:
+            raise ConfigError("\n".join(f"knowledge.folder: {line}" for line in str(error).splitlines())) from error
+
     async def load_knowledge(self) -> None:
-        """Bring the store in step with the folder of articles, and the index with the store."""
-        if self._articles is not None:
-            await self.store.write(articles.put_all, self._articles, now=self.clock())
+        """Bring the index in step with what the store holds that may be said now."""
         await articles.refresh_vectors(self.store, self._classifier, model=self._classifier.foundation)
-        self.knowledge.load(await self.store.read(articles.entries))
+        now, brand = self.clock(), self.settings.brand
+        self._known = await self.store.read(articles.state, now=now, brand=brand)
+        self.knowledge.load(await self.store.read(articles.entries, now=now, brand=brand))
         log.info("knowledge.loaded", articles=len(self.knowledge))
+
+    async def look_at_knowledge(self) -> None:
+        """Answer from what is published and valid by now: publishing, retiring and dates count within seconds."""
+        found = await self.store.read(articles.state, now=self.clock(), brand=self.settings.brand)
+        if found != self._known:
+            await self.load_knowledge()
+
+    async def remind(self) -> None:
+        """Tell of articles that somebody should look at again."""
+        for each in await self.store.write(editions.remind, now=self.clock()):
+            log.warning("article.due", article=each.name, review_by=each.review_by.isoformat())
+
+    async def tongues(self, texts: Sequence[str]) -> list[Guess]:
+        """Return the language of each text, as the engine in service tells it. Raises ClassifierError."""
+        judged = await self._classifier.classify([Text(id=str(at), text=text) for at, text in enumerate(texts)])
+        return [Guess(language=each.language.label, confidence=each.language.confidence) for each in judged]
 
     async def look_at_labels(self) -> None:
         """Put sets of labels that were changed anywhere in service."""
@@ -367,6 +426,8 @@ class App:
             receive=self.receive,
             measure=self.measure,
             explain=self.explain,
+            standards=self.standards,
+            tongues=self.tongues,
         )
         try:
             await site.start()

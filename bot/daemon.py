@@ -29,6 +29,11 @@ from bot.store.tables import Stage
 log = structlog.get_logger()
 
 TICK_S = 5.0
+
+KNOWLEDGE_S = 2.0
+"""So often an open eye is kept on what was published or retired."""
+
+REMIND_S = 3_600.0
 """How often queues are measured."""
 
 LAG_S = 0.25
@@ -88,6 +93,8 @@ class Daemon:
                 warn_of_old_sqlite()
             metrics.build_info.labels(version=__version__, database=app.store.version).set(1)
             await self._settle()
+            if Role.WORK in self._roles:
+                await app.take_folder()  # before anybody is told that we are ready: a bad folder refuses the start
             async with AsyncExitStack() as stack:
                 await app.open(stack)
                 await self._serve(stack, on_ready)
@@ -135,6 +142,8 @@ class Daemon:
         await self._app.warm()
         self._teach()
         self._schedule.every(LOOK_S, self._app.look_at_labels, name="own_labels", at_once=False)
+        self._schedule.every(KNOWLEDGE_S, self._app.look_at_knowledge, name="knowledge", at_once=False)
+        self._schedule.every(REMIND_S, self._app.remind, name="articles:due", at_once=True)
         async with asyncio.TaskGroup() as group:
             for worker in self._app.workers():
                 group.create_task(worker.run())

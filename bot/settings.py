@@ -66,6 +66,11 @@ class KnowledgeSettings(_Table):
     """``[knowledge]``."""
 
     folder: Path | None = Field(None, description="Markdown articles, read at every start")
+    by: str = Field("", description="owner of the folder's articles that name none")
+    reviewed_by: str = Field("", description="reviewer of the folder's articles that name none")
+    main_locale: str = Field("en", description="the locale that the others translate")
+    topics: list[str] = Field(default_factory=list, description="the taxonomy; empty: any topic")
+    slots: dict[str, Any] = Field(default_factory=dict, description="slots of wordings: name, {type, value}")
 
 
 class WorkSettings(_Table):

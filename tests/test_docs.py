@@ -145,7 +145,7 @@ def test_the_root_config_names_every_key() -> None:
     named = set(re.findall(r"^#?([a-z_0-9]+) = ", text, re.MULTILINE))
     tables = set(re.findall(r"^#?\[([a-z]+)", text, re.MULTILINE))
     wanted = {key for _, key in keys(Settings)} | set(PolicySettings.model_fields)
-    subtables = set(re.findall(r"^#?\[handoff\.([a-z_]+)", text, re.MULTILINE))
+    subtables = set(re.findall(r"^#?\[(?:handoff|knowledge)\.([a-z_]+)", text, re.MULTILINE))
     assert wanted - named - tables - subtables == set()
 
 

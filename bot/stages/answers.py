@@ -8,6 +8,7 @@ from bot.store.situations import Known
 from connectors.protocol import Capabilities
 from handoff.knowledge.answer import Answers, Voice
 from handoff.knowledge.search import Entry, Index, Query
+from handoff.knowledge.slots import NO_SLOTS, Slots
 from handoff.policy import Policy
 from handoff.situation import Candidate
 
@@ -18,8 +19,9 @@ CANDIDATES = 3
 class Knowledge:
     """Articles ready to be asked; ``load`` puts a new set in service at once."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, slots: Slots = NO_SLOTS) -> None:
         self._policy = policy
+        self._slots = slots
         self._answers = self._made([])
 
     def load(self, entries: Sequence[Entry]) -> None:
@@ -41,7 +43,8 @@ class Knowledge:
 
     def _made(self, entries: Sequence[Entry]) -> Answers:
         settings = self._policy.settings
-        return Answers(Index(entries, sure_languages=settings.languages), signature=settings.signature)
+        index = Index(entries, sure_languages=settings.languages)
+        return Answers(index, signature=settings.signature, slots=self._slots)
 
 
 def _query(known: Known) -> Query:

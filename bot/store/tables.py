@@ -6,7 +6,7 @@ Times are aware UTC. Every upsert has a unique key. Text that may be personal si
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -391,7 +391,12 @@ class TicketRow(SQLModel, table=True):
 
 
 class ArticleRow(SQLModel, table=True):
-    """Approved knowledge. wordings: network or "default" -> public text. vectors: float16 rows, one a question."""
+    """Knowledge. wordings: network or "default" -> public text. vectors: float16 rows, one a question.
+
+    It holds what is in force, or was until it retired; before the first publishing, what is being worked on. version:
+    number of what is in force, 0 for none. newest: of the newest version. open_state: of that version while it is a
+    draft or in review. folder_imprint: of the file it was last taken from. reminded_for: the review_by already told.
+    """
 
     __tablename__ = "article"
     __table_args__ = (sa.UniqueConstraint("slug", "locale"),)
@@ -409,6 +414,56 @@ class ArticleRow(SQLModel, table=True):
     vectors_model: str = ""
     retired_at: datetime | None = _time(null=True)
     updated_at: datetime = _time()
+    state: str = Field(default="published", index=True)
+    reviewer: str = ""
+    audience: str = "public"
+    brand: str = ""
+    topics: list[str] | None = _json(null=True)
+    valid_from: datetime | None = _time(null=True)
+    valid_until: datetime | None = _time(null=True)
+    review_by: date | None = Field(default=None, index=True)
+    translation_of: str = ""
+    version: int = 0
+    newest: int = 0
+    open_state: str | None = None
+    folder_imprint: str = ""
+    reminded_for: date | None = None
+
+
+class ArticleVersionRow(SQLModel, table=True):
+    """A version of an article, never changed but in its state. text: as a file, without state and reviewer.
+
+    editors: keys of all who wrote what no second person has published yet ("user:7", "name:billing team"). author: who
+    made this version. published_at: when a second person did.
+    """
+
+    __tablename__ = "article_version"
+    __table_args__ = (sa.UniqueConstraint("article_id", "number"),)
+    id: int | None = Field(default=None, primary_key=True)
+    article_id: int = Field(foreign_key="article.id")
+    number: int
+    state: str
+    text: str = _text()
+    revision: str
+    editors: list[str] = _json()
+    author: str = ""
+    restored_from: int | None = None
+    made_at: datetime = _time()
+    published_at: datetime | None = _time(null=True)
+
+
+class ArticleStepRow(SQLModel, table=True):
+    """Who moved which version of an article from where to where, and when. name: as they were called then."""
+
+    __tablename__ = "article_step"
+    id: int | None = Field(default=None, primary_key=True)
+    article_id: int = Field(foreign_key="article.id", index=True)
+    version: int
+    step: str
+    user_id: int | None = Field(default=None, foreign_key="user.id")
+    name: str = ""
+    note: str = _text()
+    at: datetime = _time()
 
 
 class UserRow(SQLModel, table=True):

@@ -30,7 +30,6 @@ CASE_FILTERS: Mapping[str, Sequence[str]] = {
     "unresolved": ("1",),
 }
 REPLY_FILTERS: Mapping[str, Sequence[str]] = {"state": tuple(ReplyState), "channel": (), "source": ()}
-ARTICLE_FILTERS: Mapping[str, Sequence[str]] = {"locale": (), "text": ()}
 
 
 class _Body(BaseModel):
@@ -211,18 +210,6 @@ async def settle(request: web.Request) -> web.StreamResponse:
     return await _act(request, drafts.settle, was_said=body.was_said)
 
 
-async def articles(request: web.Request) -> web.StreamResponse:
-    """GET /api/v1/articles"""
-    asked, limit, cursor = _asked(request, ARTICLE_FILTERS), _limit(request), intake.choice(request, "cursor")
-    found = await request.app[PARTS].store.read(report.articles, limit=limit, cursor=cursor, **asked)
-    return json({"items": found.items, "next": found.next})
-
-
-async def article(request: web.Request) -> web.StreamResponse:
-    """GET /api/v1/articles/{id}"""
-    return json(await request.app[PARTS].store.read(report.article, intake.row_id(request)))
-
-
 async def sources(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/sources: all at once, there are few."""
     return json({"items": await request.app[PARTS].store.read(report.sources), "next": None})
@@ -281,7 +268,7 @@ def json(value: Any, *, status: int = 200) -> web.Response:
 
 
 async def _page(request: web.Request, ask: Any, filter_: Any) -> web.StreamResponse:
-    limit, cursor = _limit(request), intake.choice(request, "cursor")
+    limit, cursor = page_size(request), intake.choice(request, "cursor")
     found: Slice[Any] = await request.app[PARTS].store.read(ask, filter_, limit=limit, cursor=cursor)
     return json({"items": found.items, "next": found.next})
 
@@ -304,5 +291,6 @@ def _reply_filter(request: web.Request) -> ReplyFilter:
     return ReplyFilter(state=asked["state"], channel=asked["channel"], source=asked["source"])
 
 
-def _limit(request: web.Request) -> int:
+def page_size(request: web.Request) -> int:
+    """Return how many of a list are asked for."""
     return intake.number(request, "limit", default=USUAL, lowest=1, highest=MOST)

@@ -15,6 +15,8 @@ from bot.web.problems import Problem
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BODY = 64 * 1024
+MAX_FORM = 256 * 1024
+"""A long article in a script of three bytes a letter, each written with three signs, takes more than MAX_BODY."""
 MAX_DELIVERY = 1024 * 1024
 MAX_FIELDS = 50
 MAX_QUERY = 300
@@ -39,7 +41,7 @@ async def form(request: web.Request) -> Mapping[str, str]:
     """Return a posted form's fields; of a repeated one the last."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Problem(415, "forms come as application/x-www-form-urlencoded")
-    raw = await body(request)
+    raw = await body(request, limit=MAX_FORM)
     try:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:

@@ -15,6 +15,7 @@ from bot.web.live import Live
 from bot.web.passwords import Passwords
 from classifiers.triage import Triage
 from classifiers.why import Why
+from handoff.knowledge.readiness import Guess, Standards
 
 Clock: TypeAlias = Callable[[], datetime]
 Ready: TypeAlias = Callable[[], Awaitable[tuple[bool, dict[str, object]]]]
@@ -25,6 +26,8 @@ Measure: TypeAlias = Callable[[str, str], tuple[int, int] | None]
 """(source, text) -> (units used, limit) in the network's own measure; None where there is no rule."""
 Explain: TypeAlias = Callable[[str], Awaitable[tuple[Triage, Sequence[Why]]]]
 """text -> its labels, and the words that made each. Raises ClassifierError."""
+Tongues: TypeAlias = Callable[[Sequence[str]], Awaitable[Sequence[Guess]]]
+"""texts -> the language of each, same length, same order. Raises ClassifierError."""
 
 
 class WebOptions(Protocol):
@@ -72,6 +75,8 @@ class Parts:
     receive: Receive
     measure: Measure
     explain: Explain
+    standards: Standards
+    tongues: Tongues
 
     @property
     def idle(self) -> timedelta:

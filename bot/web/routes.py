@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bot.store.desk import CaseFile, CaseView, NoteView
 from bot.store.drafts import ReplyView
+from bot.store.editions import DiffView, Due, EditionView
 from bot.store.feed import PostView
 from bot.store.own_labels import LabelSet
 from bot.store.report import ArticleView, SourceView
 from bot.store.teaching import CorrectionView, RevisionView, TeachingView
-from bot.web import api, cases, feed, labels, library, machines, openapi, sign_in, teaching, why
+from bot.web import api, articles, cases, feed, labels, library, machines, openapi, sign_in, teaching, why
 from bot.web.route import Access, Doc, Route
 from bot.web.why import WhyView
 
@@ -38,8 +39,17 @@ PAGES = (
     Route(method="POST", path=f"/replies/{_ID}/settle", access=Access.AGENT, handler=cases.settle),
     Route(method="POST", path="/length", access=Access.AGENT, handler=cases.length),
     Route(method="GET", path="/sources", access=Access.VIEWER, handler=library.sources),
-    Route(method="GET", path="/articles", access=Access.VIEWER, handler=library.articles),
-    Route(method="GET", path=f"/articles/{_ID}", access=Access.VIEWER, handler=library.article),
+    Route(method="GET", path="/articles", access=Access.VIEWER, handler=articles.page),
+    Route(method="POST", path="/articles", access=Access.AGENT, handler=articles.create),
+    Route(method="GET", path="/articles/new", access=Access.AGENT, handler=articles.new_page),
+    Route(method="GET", path=f"/articles/{_ID}", access=Access.VIEWER, handler=articles.one),
+    Route(method="GET", path=f"/articles/{_ID}/edit", access=Access.AGENT, handler=articles.edit_page),
+    Route(method="POST", path=f"/articles/{_ID}/edit", access=Access.AGENT, handler=articles.edit),
+    Route(method="POST", path=f"/articles/{_ID}/submit", access=Access.AGENT, handler=articles.submit),
+    Route(method="POST", path=f"/articles/{_ID}/return", access=Access.AGENT, handler=articles.send_back),
+    Route(method="POST", path=f"/articles/{_ID}/publish", access=Access.LEAD, handler=articles.publish),
+    Route(method="POST", path=f"/articles/{_ID}/retire", access=Access.LEAD, handler=articles.retire),
+    Route(method="POST", path=f"/articles/{_ID}/restore", access=Access.AGENT, handler=articles.restore),
     Route(method="GET", path="/teaching", access=Access.LEAD, handler=teaching.page),
     Route(method="POST", path=f"/teaching/corrections/{_ID}", access=Access.LEAD, handler=teaching.review),
     Route(method="POST", path=f"/teaching/revisions/{_ID}/accept", access=Access.LEAD, handler=teaching.accept),
@@ -191,15 +201,94 @@ API = (
         method="GET",
         path="/api/v1/articles",
         access=Access.VIEWER,
-        handler=api.articles,
-        doc=Doc(summary="Articles", answer=ArticleView, paged=True, query=api.ARTICLE_FILTERS),
+        handler=articles.api_all,
+        doc=Doc(summary="Articles", answer=ArticleView, paged=True, query=articles.FILTERS),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/articles",
+        access=Access.AGENT,
+        handler=articles.api_create,
+        doc=Doc(
+            summary="Write a new article, as a draft", answer=articles.Saved, body=articles.ArticleBody, status=201
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/articles/due",
+        access=Access.VIEWER,
+        handler=articles.api_due,
+        doc=Doc(summary="Published articles to be looked at again, the most urgent first", answer=Due, paged=True),
     ),
     Route(
         method="GET",
         path=f"/api/v1/articles/{_ID}",
         access=Access.VIEWER,
-        handler=api.article,
+        handler=articles.api_one,
         doc=Doc(summary="One article", answer=ArticleView),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/articles/{_ID}/edition",
+        access=Access.VIEWER,
+        handler=articles.api_edition,
+        doc=Doc(summary="An article with its versions, who did what, and what you may do", answer=EditionView),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/articles/{_ID}/readiness",
+        access=Access.VIEWER,
+        handler=articles.api_readiness,
+        doc=Doc(summary="How ready the newest version is for each channel", answer=articles.ReadinessView),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/articles/{_ID}/diff",
+        access=Access.VIEWER,
+        handler=articles.api_diff,
+        doc=Doc(summary="What changed between two versions", answer=DiffView, query={"before": (), "after": ()}),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/articles/{_ID}/edit",
+        access=Access.AGENT,
+        handler=articles.api_edit,
+        doc=Doc(summary="Save a new draft version", answer=articles.Saved, body=articles.EditBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/articles/{_ID}/submit",
+        access=Access.AGENT,
+        handler=articles.api_submit,
+        doc=Doc(summary="Hand a draft to be reviewed", answer=EditionView, body=articles.VersionBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/articles/{_ID}/return",
+        access=Access.AGENT,
+        handler=articles.api_return,
+        doc=Doc(summary="Give back what is in review", answer=EditionView, body=articles.ReturnBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/articles/{_ID}/publish",
+        access=Access.LEAD,
+        handler=articles.api_publish,
+        doc=Doc(summary="Publish what somebody else wrote", answer=EditionView, body=articles.VersionBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/articles/{_ID}/retire",
+        access=Access.LEAD,
+        handler=articles.api_retire,
+        doc=Doc(summary="Take an article out of force", answer=EditionView, body=articles.RetireBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/articles/{_ID}/restore",
+        access=Access.AGENT,
+        handler=articles.api_restore,
+        doc=Doc(summary="Make an older version a new draft", answer=articles.Saved, body=articles.VersionBody),
     ),
     Route(
         method="GET",

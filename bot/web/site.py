@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -16,12 +17,13 @@ from bot.web.auth import authorise
 from bot.web.feed import ROWS, Rows
 from bot.web.intake import MAX_DELIVERY
 from bot.web.live import Live
-from bot.web.parts import PARTS, Clock, Explain, Measure, Metrics, Parts, Ready, Receive, WebOptions
+from bot.web.parts import PARTS, Clock, Explain, Measure, Metrics, Parts, Ready, Receive, Tongues, WebOptions
 from bot.web.passwords import Passwords
 from bot.web.problems import problems
 from bot.web.route import ACCESS, refuse_undeclared
 from bot.web.routes import ROUTES
 from bot.web.why import REASONS, Reasons
+from handoff.knowledge.readiness import NO_STANDARDS, Guess, Standards
 
 log = structlog.get_logger()
 
@@ -56,7 +58,7 @@ class Site:
     """The windows of one Harken. Light until ``start``; closing twice is harmless.
 
     receive takes a pushed delivery and returns an HTTP status; measure counts a text as a network does;
-    explain says which words made its labels.
+    explain says which words made its labels; standards are what articles are held against; tongues tells languages.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class Site:
         receive: Receive,
         measure: Measure,
         explain: Explain,
+        standards: Standards = NO_STANDARDS,
+        tongues: Tongues | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -79,6 +83,8 @@ class Site:
         self._receive = receive
         self._measure = measure
         self._explain = explain
+        self._standards = standards
+        self._tongues = tongues or _nobody_can_tell
         self._runner: web.AppRunner | None = None
         self._parts: Parts | None = None
         self.port = 0
@@ -97,6 +103,8 @@ class Site:
             receive=self._receive,
             measure=self._measure,
             explain=self._explain,
+            standards=self._standards,
+            tongues=self._tongues,
         )
         self._parts = parts
         app = web.Application(middlewares=[problems, authorise], client_max_size=MAX_DELIVERY)
@@ -146,6 +154,10 @@ class Site:
         if runner is not None:
             await runner.cleanup()
             log.info("web.stopped")
+
+
+async def _nobody_can_tell(texts: Sequence[str]) -> Sequence[Guess]:
+    return [Guess(language="und", confidence=1.0) for _ in texts]
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -11,6 +11,7 @@ from markdown_it.token import Token
 from connectors.length import LengthRule
 from handoff.knowledge.article import DEFAULT_WORDING, Article
 from handoff.knowledge.search import Entry, Hit, Index, Query
+from handoff.knowledge.slots import NO_SLOTS, SlotError, Slots
 from handoff.situation import Candidate
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
@@ -30,17 +31,17 @@ class Voice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """What would be said. text: "" when the article has nothing short enough to say."""
+    """What would be said. text: "" when the article has nothing to say, or a slot of it cannot be filled."""
 
     text: str
     fits: bool
 
 
-def word(article: Article, voice: Voice, *, signature: str = "") -> Wording:
+def word(article: Article, voice: Voice, *, signature: str = "", slots: Slots = NO_SLOTS) -> Wording:
     """Return what *article* says on a channel: its own wording, else the default one, else the body's first paragraph.
 
-    signature: added after a space, such as "^Harken bot". A channel's own wording is said as
-    written; the others lose their Markdown where the network does not show it.
+    signature: added after a space, such as "^Harken bot". slots: what fills them; where one cannot be filled nothing is
+    said. A channel's own wording is said as written; the others lose their Markdown where the network does not show it.
     """
     if (own := article.wordings.get(voice.channel)) is not None:
         text = own
@@ -48,6 +49,10 @@ def word(article: Article, voice: Voice, *, signature: str = "") -> Wording:
         text = article.wordings.get(DEFAULT_WORDING) or first_paragraph(article.body)
         if not voice.markdown:
             text = plain(text)
+    try:
+        text = slots.fill(text, article.locale)
+    except SlotError:
+        text = ""
     if text and signature:
         text = f"{text} {signature}"
     return Wording(text=text, fits=bool(text) and (voice.length is None or voice.length.overrun(text) == 0))
@@ -120,9 +125,10 @@ def _inline(tokens: Sequence[Token]) -> str:
 class Answers:
     """Finds and words answers; a wording is made once for each article and voice."""
 
-    def __init__(self, index: Index, *, signature: str = "") -> None:
+    def __init__(self, index: Index, *, signature: str = "", slots: Slots = NO_SLOTS) -> None:
         self.index = index
         self.signature = signature
+        self.slots = slots
         self._wordings: dict[tuple[int, Voice], Wording] = {}
 
     def candidates(self, queries: Sequence[Query], voices: Sequence[Voice], *, limit: int = 3) -> list[list[Candidate]]:
@@ -145,5 +151,5 @@ class Answers:
     def _word(self, entry: Entry, voice: Voice) -> Wording:
         key = (entry.id, voice)
         if key not in self._wordings:
-            self._wordings[key] = word(entry.article, voice, signature=self.signature)
+            self._wordings[key] = word(entry.article, voice, signature=self.signature, slots=self.slots)
         return self._wordings[key]

@@ -63,7 +63,7 @@ def write_articles(folder: Path) -> Path:
     home.mkdir(exist_ok=True)
     for slug, (title, questions, said) in ARTICLES.items():
         listed = "\n".join(f"  - {question!r}" for question in questions)
-        head = f"title: {title!r}\nquestions:\n{listed}"
+        head = f"title: {title!r}\nowner: parcel team\nreviewer: editor\nquestions:\n{listed}"
         (home / f"{slug}.md").write_text(f"---\n{head}\n---\n{said}\n", encoding="utf-8")
     return home
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,6 +18,9 @@ from bot.store.engine import Store, StoreError
 from handoff.knowledge.article import ArticleError
 from tests.bot.commands.engine import PlainEngine
 from tests.handoff.factories import NOW
+
+TWO: dict[str, Any] = {"by": "Ana", "reviewed_by": "Bo"}
+BOTH = ("--by", "Ana", "--reviewed-by", "Bo")
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -36,18 +40,18 @@ def shelf(sqlite_store: Store) -> Store:
 async def test_an_import_says_what_it_did_and_a_second_one_does_nothing(shelf: Store, tmp_path: Path) -> None:
     folder = write(tmp_path / "kb", hours="---\ntitle: Hours\n---\nNine.", refund="---\ntitle: Refund\n---\nFive days.")
     engine = PlainEngine()
-    first = await import_folder(shelf, folder, engine, now=NOW)
+    first = await import_folder(shelf, folder, engine, now=NOW, **TWO)
     assert said(first) == [
         "new      hours.en",
         "new      refund.en",
         "2 new, 0 changed, 0 retired, 0 unchanged; 2 embedded",
     ]
-    second = await import_folder(shelf, folder, engine, now=NOW)
+    second = await import_folder(shelf, folder, engine, now=NOW, **TWO)
     assert said(second) == ["0 new, 0 changed, 0 retired, 2 unchanged; 0 embedded"]
 
     write(folder, hours="---\ntitle: Hours\n---\nTen.")
     (folder / "refund.md").unlink()
-    third = await import_folder(shelf, folder, engine, now=NOW)
+    third = await import_folder(shelf, folder, engine, now=NOW, **TWO)
     assert said(third)[:2] == ["changed  hours.en", "retired  refund.en"]
     assert third.embedded == 1
 
@@ -55,7 +59,7 @@ async def test_an_import_says_what_it_did_and_a_second_one_does_nothing(shelf: S
 async def test_one_bad_article_keeps_all_out(shelf: Store, tmp_path: Path) -> None:
     folder = write(tmp_path / "kb", good="---\ntitle: Good\n---\nFine.", bad="---\nslug: bad\n---\nNo title.")
     with pytest.raises(ArticleError):
-        await import_folder(shelf, folder, PlainEngine(), now=NOW)
+        await import_folder(shelf, folder, PlainEngine(), now=NOW, **TWO)
     assert shelf.read_now(articles.listing) == []
 
 
@@ -86,7 +90,7 @@ def call(config: Path, *arguments: str) -> Result:
 def test_the_command_imports_and_answers(config: Path, tmp_path: Path) -> None:
     prepare(tmp_path)
     folder = write(tmp_path / "kb", hours="---\ntitle: When do you open on Sundays?\n---\nWe open at **nine**.")
-    imported = call(config, "knowledge", "import", str(folder))
+    imported = call(config, "knowledge", "import", str(folder), *BOTH)
     assert imported.exit_code == 0, imported.output
     assert "1 new" in imported.output
 
@@ -102,7 +106,7 @@ def test_the_command_says_every_fault_and_imports_nothing(config: Path, tmp_path
     folder = write(
         tmp_path / "kb", a="no front matter", b="---\ntitle: B\n---\nb", c="---\ntitle: C\nlocale: no\n---\nc"
     )
-    result = call(config, "knowledge", "import", str(folder))
+    result = call(config, "knowledge", "import", str(folder), *BOTH)
     assert isinstance(result.exception, ConfigError)
     assert str(result.exception).splitlines() == [
         "a.md: has no front matter; begin with ---, title: ..., ---",
@@ -113,7 +117,7 @@ def test_the_command_says_every_fault_and_imports_nothing(config: Path, tmp_path
 
 def test_a_store_without_schema_gets_one(config: Path, tmp_path: Path) -> None:
     folder = write(tmp_path / "kb", b="---\ntitle: B\n---\nb")
-    result = call(config, "knowledge", "import", str(folder))
+    result = call(config, "knowledge", "import", str(folder), *BOTH)
     assert result.exit_code == 0, result.output
     assert "1 new" in result.output
 
@@ -124,7 +128,7 @@ def test_a_store_with_another_schema_is_told_what_to_run(config: Path, tmp_path:
         store.execute("UPDATE alembic_version SET version_num = '0000'")
         store.commit()
     folder = write(tmp_path / "kb", b="---\ntitle: B\n---\nb")
-    result = call(config, "knowledge", "import", str(folder))
+    result = call(config, "knowledge", "import", str(folder), *BOTH)
     assert isinstance(result.exception, StoreError)
     assert "harken db upgrade" in str(result.exception)
 

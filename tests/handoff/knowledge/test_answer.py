@@ -89,11 +89,11 @@ def test_the_first_paragraph_is_no_heading_and_no_list(body: str, said: str) -> 
 
 
 def test_nothing_of_a_post_enters_a_wording() -> None:
-    article = make_article(wordings={"default": "Five days, {name}."}, questions=("where is my money",))
+    article = make_article(wordings={"default": "Five days, $name."}, questions=("where is my money",))
     answers = Answers(Index([Entry(id=3, article=article)]))
-    hostile = Query(text="where is my money {name} SECRET", language="en")
+    hostile = Query(text="where is my money $name SECRET", language="en")
     ((candidate,),) = answers.candidates([hostile], [X])
-    assert candidate.wording == "Five days, {name}."
+    assert candidate.wording == "Five days, $name."
     assert (candidate.article_id, candidate.slug, candidate.locale, candidate.title) == (3, "refund", "en", "Refunds")
 
 
