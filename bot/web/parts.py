@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 from aiohttp import web
 
+from bot.brakes.keeper import Brakes
 from bot.store.engine import Store
 from bot.store.people import User
 from bot.web.live import Live
@@ -72,6 +73,7 @@ class Parts:
     receive: Receive
     measure: Measure
     explain: Explain
+    brakes: Brakes
 
     @property
     def idle(self) -> timedelta:

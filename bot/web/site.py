@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from bot import __version__
+from bot.brakes.keeper import Brakes
 from bot.store.engine import Store
 from bot.web import openapi
 from bot.web.auth import authorise
@@ -70,6 +71,7 @@ class Site:
         receive: Receive,
         measure: Measure,
         explain: Explain,
+        brakes: Brakes,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -79,6 +81,7 @@ class Site:
         self._receive = receive
         self._measure = measure
         self._explain = explain
+        self._brakes = brakes
         self._runner: web.AppRunner | None = None
         self._parts: Parts | None = None
         self.port = 0
@@ -97,6 +100,7 @@ class Site:
             receive=self._receive,
             measure=self._measure,
             explain=self._explain,
+            brakes=self._brakes,
         )
         self._parts = parts
         app = web.Application(middlewares=[problems, authorise], client_max_size=MAX_DELIVERY)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlmodel import Session, col, select
 
+from bot.brakes.keeper import Brakes
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
 from bot.store import jobs, posts, triages
@@ -37,6 +42,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.stream = TableStream(self.store, clock=lambda: self.now, holder="bench")
+        folder = Path(tempfile.mkdtemp(prefix="harken-brakes-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.brakes = Brakes(store=self.store, folder=folder, clock=lambda: self.now)
         policy = PolicySettings.model_validate({"mode": self.mode}).policy()
         self.hand_off = HandOffWork(
             store=self.store,
@@ -54,6 +62,7 @@ class Bench:
             policy=policy,
             desks_for=lambda queue: self.desks,
             clock=lambda: self.now,
+            brakes=self.brakes,
         )
 
     def wait(self, **span: float) -> None:
