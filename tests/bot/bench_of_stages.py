@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from bot.brakes.keeper import Brakes
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
+from bot.stages.retract import RetractWork
 from bot.store import jobs, posts, triages
 from bot.store.engine import Store
 from bot.store.situations import Known
@@ -64,6 +65,13 @@ class Bench:
             clock=lambda: self.now,
             brakes=self.brakes,
         )
+        self.retract_work = RetractWork(
+            store=self.store,
+            stream=self.stream,
+            connectors={"x": self.speaker},
+            judge=self.deliver_work.judge_late,
+            clock=lambda: self.now,
+        )
 
     def wait(self, **span: float) -> None:
         """Let time pass."""
@@ -93,6 +101,12 @@ class Bench:
         """Run delivery on what is due; return how many errands there were."""
         taken = self.store.write_now(jobs.claim, Stage.DELIVER, holder="bench", now=self.now, limit=100)
         await self.deliver_work.run(taken)
+        return len(taken)
+
+    async def retract(self) -> int:
+        """Run what deletes on what is due; return how many errands there were."""
+        taken = self.store.write_now(jobs.claim, Stage.RETRACT, holder="bench", now=self.now, limit=100)
+        await self.retract_work.run(taken)
         return len(taken)
 
     def replies(self) -> list[ReplyRow]:

@@ -89,3 +89,25 @@ class Speaker:
 
     def overrun(self, post: Post, text: str) -> int:
         return self.capabilities.length.overrun(text) if self.capabilities.length else 0
+
+
+@dataclass
+class Deleter(Speaker):
+    """A network that lets us delete. gone: ids deleted, in order. refusing: for each deletion in turn, an error.
+
+    takes: the deletion is carried out before the error.
+    """
+
+    gone: list[str] = field(default_factory=list)
+    refusing: list[ConnectorError | None] = field(default_factory=list)
+    takes: bool = False
+
+    async def retract(self, post_id: str) -> None:
+        error = self.refusing.pop(0) if self.refusing else None
+        if error is None or self.takes:
+            self.gone.append(post_id)
+        if error is not None:
+            raise error
+
+    async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
+        return {**await super().still_there(ids), **{each: None for each in ids if each in self.gone}}
