@@ -229,7 +229,7 @@ class Door:
         if status >= 500 or status == 408:
             raise Unavailable(f"Reddit answers {status}")
         if status == 403 and "insufficient_scope" in headers.get("www-authenticate", ""):
-            raise AuthFailed("the app lacks a scope: it needs identity, read, history, privatemessages and submit")
+            raise AuthFailed("the app lacks a scope: it needs those that docs/channels/reddit.md names")
 
     def _note_allowance(self, headers: Mapping[str, str]) -> None:
         left, reset = number(headers.get("x-ratelimit-remaining")), number(headers.get("x-ratelimit-reset"))
