@@ -44,11 +44,13 @@ def retract(
     wait: int,
 ) -> None:
     """List what was said, and delete it where the network can. Stop first: harken stop."""
+    from bot import logs
     from bot.app import ready_store
     from bot.store import brakes, retractions
     from bot.store.refusals import RefusedError
     from bot.store.retractions import Window
 
+    logs.set_up(level="error", as_json=False)
     if source is not None and source not in settings.sources:
         raise click.UsageError(f"there is no source {source!r}; there are: {', '.join(settings.sources) or 'none'}")
     try:

