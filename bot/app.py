@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,8 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from bot import metrics
+from bot.brakes.flags import FlagsError
+from bot.brakes.keeper import Brakes
 from bot.poller import Poller
 from bot.settings import ConfigError, Settings, sentences
 from bot.stages.answers import Knowledge
@@ -22,6 +24,7 @@ from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.own_labels import OwnSets
+from bot.stages.retract import RetractWork
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
 from bot.store import articles, editions, migrate, people, posts
@@ -64,6 +67,8 @@ TRIAGE_TASKS = 2
 
 TICKET_TASKS = 2
 
+RETRACT_TASKS = 2
+
 REHEARSAL = "replay"
 
 FIRST_PERSON = "admin@localhost"
@@ -92,6 +97,38 @@ def ready_store(settings: Settings) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def make_brakes(settings: Settings, store: Store, clock: Clock) -> Brakes:
+    """Return the brakes of this machine over *store*."""
+    return Brakes(store=store, folder=settings.brakes_folder(), clock=clock)
+
+
+@asynccontextmanager
+async def retracting(settings: Settings, store: Store, clock: Clock) -> AsyncIterator[RetractWork]:
+    """Give what deletes replies, its connectors open, without model, articles or daemon. Raises ConfigError."""
+    made = make_connectors(settings, clock)
+    desks = make_desks(settings, clock)
+    connectors = {name: connector for name, (connector, _) in made.items()}
+    stream = TableStream(store, clock=clock, holder="harken retract")
+    deliver = DeliverWork(
+        store=store,
+        stream=stream,
+        connectors=connectors,
+        policy=make_policy(settings),
+        desks_for=lambda queue: wanting(desks, queue),
+        clock=clock,
+        brakes=make_brakes(settings, store, clock),
+    )
+    async with AsyncExitStack() as stack:
+        for connector in connectors.values():
+            await stack.enter_async_context(connector)
+        yield RetractWork(store=store, stream=stream, connectors=connectors, judge=deliver.judge_late, clock=clock)
+
+
+def wanting(desks: Mapping[str, tuple[Desk, DeskSettings]], queue: str) -> list[str]:
+    """Return the outside desks that want the cases of *queue*."""
+    return [name for name, (_, options) in desks.items() if not options.queues or queue in options.queues]
 
 
 def make_classifier(settings: Settings) -> ClassifierEmbedder:
@@ -236,6 +273,7 @@ class App:
         self.is_loading = False
         self.store = open_store(settings, daemon=True)
         self.stream = TableStream(self.store, clock=clock, holder=self.holder)
+        self.brakes = make_brakes(settings, self.store, clock)
         self.standards = make_standards(settings, self.connectors.values())
         self.knowledge = Knowledge(self.policy, slots=self.standards.slots)
         self._known = ""
@@ -275,15 +313,19 @@ class App:
 
     def desks_for(self, queue: str) -> list[str]:
         """Return the outside desks that want the cases of *queue*."""
-        return [name for name, (_, options) in self._desks.items() if not options.queues or queue in options.queues]
+        return wanting(self._desks, queue)
 
     def disk_folder(self) -> Path:
         """Return the folder whose free space matters."""
         return Path(self.store.url.database or ".").parent if self.store.is_sqlite else Path(".")
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Open connectors and desks; *stack* closes them and the store."""
+        """Open brakes, connectors and desks; *stack* closes them and the store."""
         stack.callback(self.store.close)
+        try:
+            self.brakes.open()
+        except FlagsError as error:
+            raise ConfigError(str(error)) from error
         stack.push_async_callback(self._close_classifier)
         for connector, _ in self._sources.values():
             await stack.enter_async_context(connector)
@@ -394,6 +436,14 @@ class App:
             policy=self.policy,
             desks_for=self.desks_for,
             clock=self.clock,
+            brakes=self.brakes,
+        )
+        retract = RetractWork(
+            store=self.store,
+            stream=self.stream,
+            connectors=self.connectors,
+            judge=deliver.judge_late,
+            clock=self.clock,
         )
         open_ticket = OpenTicketWork(
             store=self.store,
@@ -408,6 +458,7 @@ class App:
             (hand_off, many, 1),
             (deliver, 1, self.settings.work.replies_at_once),
             (open_ticket, 1, TICKET_TASKS),
+            (retract, 1, RETRACT_TASKS),
         ]
         return [
             Worker(store=self.store, stream=self.stream, work=work, batch=batch, clock=self.clock)
@@ -428,6 +479,7 @@ class App:
             explain=self.explain,
             standards=self.standards,
             tongues=self.tongues,
+            brakes=self.brakes,
         )
         try:
             await site.start()

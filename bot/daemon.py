@@ -22,7 +22,7 @@ from bot import __version__, metrics
 from bot.app import App
 from bot.schedule import Schedule
 from bot.stages.own_labels import LOOK_S
-from bot.store import jobs, migrate, replies, sources
+from bot.store import brakes, jobs, migrate, replies, sources
 from bot.store.engine import StoreError, warn_of_old_sqlite
 from bot.store.tables import Stage
 
@@ -116,7 +116,8 @@ class Daemon:
     async def _serve(self, stack: AsyncExitStack, on_ready: OnReady | None) -> None:
         app = self._app
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._measure_lag())]
+            await app.brakes.look()
+            tasks = [group.create_task(self._measure_lag()), group.create_task(app.brakes.watch())]
             port = await app.serve(stack, self._ready) if Role.WEB in self._roles else None
             if Role.POLL in self._roles:
                 self._poll()
@@ -188,6 +189,7 @@ class Daemon:
             oldest = depth.oldest_at if depth and depth.waiting else None
             metrics.queue_oldest_age.labels(stage=stage).set((now - oldest).total_seconds() if oldest else 0)
         metrics.replies_unknown.set(await app.store.read(replies.count_unknown))
+        metrics.replies_held.set(await app.store.read(brakes.held))
 
     async def _measure_lag(self) -> None:
         while True:

@@ -59,6 +59,11 @@ replies = Counter("harken_replies", "Replies by how they ended", ["network", "ou
 replies_unknown = Gauge("harken_replies_unknown", "Replies nobody knows whether they were said", registry=registry)
 readback = Counter("harken_readback", "Looks for a reply that may be public", ["network", "result"], registry=registry)
 reply_blocked = Counter("harken_reply_blocked", "Replies stopped at the last moment", ["guard"], registry=registry)
+brakes = Gauge("harken_brakes", "Brakes that stand, as this process sees them", ["scope"], registry=registry)
+replies_held = Gauge("harken_replies_held", "Replies that wait until a brake is released", registry=registry)
+retractions = Counter(
+    "harken_retractions", "Replies deleted on request, by how that ended", ["network", "outcome"], registry=registry
+)
 tickets = Counter("harken_tickets", "Tickets by how opening them ended", ["desk", "outcome"], registry=registry)
 deletions = Counter(
     "harken_deletions", "Posts whose text was removed because the network removed it", ["network"], registry=registry

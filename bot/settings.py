@@ -91,6 +91,14 @@ class TeachingSettings(_Table):
     mode: Literal["auto", "review"] = Field("auto", description="review: a lead takes what is better into service")
 
 
+class BrakesSettings(_Table):
+    """``[brakes]``: what stops the bot from speaking."""
+
+    folder: Path | None = Field(
+        None, description="where a file stops this machine; default: brakes beside the SQLite file"
+    )
+
+
 class Settings(BaseSettings):
     """All of it. ``sources``, ``desks`` and ``classifier`` stay raw here: each plug-in's own model checks them."""
 
@@ -103,6 +111,7 @@ class Settings(BaseSettings):
     work: WorkSettings = WorkSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     teaching: TeachingSettings = TeachingSettings()
+    brakes: BrakesSettings = BrakesSettings()
     classifier: dict[str, Any] = Field(default_factory=lambda: {"engine": "transformer"})
     labels: dict[str, dict[str, list[str]]] = Field(
         default_factory=dict, description="labels of your own: set, label, example texts"
@@ -110,6 +119,14 @@ class Settings(BaseSettings):
     handoff: dict[str, Any] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     desks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    def brakes_folder(self) -> Path:
+        """Return where the files of the brakes are; told without the store, which may be gone."""
+        if self.brakes.folder is not None:
+            return self.brakes.folder
+        backend, _, path = self.store.url.get_secret_value().partition(":///")
+        beside = Path(path.partition("?")[0]).parent if backend.startswith("sqlite") and path else Path("var")
+        return beside / "brakes"
 
     @classmethod
     def settings_customise_sources(

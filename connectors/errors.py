@@ -5,7 +5,8 @@ ConnectorError
 ├── RateLimited      wait until ``until``
 ├── AuthFailed       stop this source and tell a person
 ├── Rejected         never again: the network said no for good
-└── AmbiguousWrite   it may be public: look before anything else
+├── AmbiguousWrite   it may be public: look before anything else
+└── Held             keep it until a person releases the brake: nothing has left
 """
 
 from __future__ import annotations
@@ -46,3 +47,7 @@ class Rejected(ConnectorError):
 
 class AmbiguousWrite(ConnectorError):
     """The reply may be public or not; look before saying anything again."""
+
+
+class Held(ConnectorError):
+    """A brake stands; not one byte of it has left."""

@@ -22,6 +22,8 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
 from connectors.answer import MAX_BYTES, Answer
+from connectors.errors import Held
+from connectors.protocol import Gate, open_gate
 
 _CHUNK = 65_536
 
@@ -36,6 +38,7 @@ class Wire(requests.Session):
     """A session for the one thread of a ``Lane``.
 
     answer: the last whole answer, None while there is none. has_left: whether a byte of the last request left.
+    gate: asked once, before the next first byte; what it raised is in ``held``, since libraries wrap what they catch.
     """
 
     def __init__(self) -> None:
@@ -43,6 +46,8 @@ class Wire(requests.Session):
         self.trust_env = False
         self.answer: Answer | None = None
         self.has_left = False
+        self.gate: Gate = open_gate
+        self.held: Held | None = None
         self._lines: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._guard = threading.Lock()
         for scheme in ("http://", "https://"):
@@ -68,6 +73,17 @@ class Wire(requests.Session):
     def forget(self) -> None:
         """Start anew: no answer, nothing sent."""
         self.answer, self.has_left = None, False
+
+    def ask(self) -> None:
+        """Ask the gate, if something is about to be the first byte. Raises Held."""
+        if self.has_left:
+            return
+        gate, self.gate = self.gate, open_gate
+        try:
+            gate()
+        except Held as held:
+            self.held = held
+            raise
 
     def cut(self) -> None:
         """End every open connection, from any thread: a read that waits on one returns at once."""
@@ -107,6 +123,7 @@ class _Adapter(HTTPAdapter):
             def send(self, data: Any) -> None:
                 if self.sock is None:
                     self.connect()
+                wire.ask()
                 wire.has_left = True
                 super().send(data)
 

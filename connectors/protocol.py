@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,13 @@ from connectors.length import LengthRule
 from connectors.post import Author, Post, Refusal, Reply, Sent
 
 Cursor: TypeAlias = str
+
+Gate: TypeAlias = Callable[[], None]
+"""Asked right before the first byte of a write leaves, on whatever thread that is; raises Held to keep it back."""
+
+
+def open_gate() -> None:
+    """Let it pass."""
 
 
 class SendClass(StrEnum):
@@ -116,11 +123,13 @@ class Connector(Protocol):
 class Replier(Protocol):
     """Speaks in public for one account. A connector whose send class is not LISTEN_ONLY is one too."""
 
-    async def send(self, reply: Reply) -> Sent:
+    async def send(self, reply: Reply, *, gate: Gate = open_gate) -> Sent:
         """Say it, with one write request.
 
-        Raises Rejected for good; AmbiguousWrite whenever it may be public (time-out, cut, 5xx, nonsense after the
-        request left, "duplicate content"); Unavailable only when the request surely was not taken.
+        gate: asked once the line is open and it is this request's turn, before its first byte; what it raises, Held,
+        comes out of here unchanged, and then nothing has left. Raises Rejected for good; AmbiguousWrite whenever it
+        may be public (time-out, cut, 5xx, nonsense after the request left, "duplicate content"); Unavailable only when
+        the request surely was not taken.
         """
         ...
 
@@ -134,6 +143,19 @@ class Replier(Protocol):
 
     def overrun(self, post: Post, text: str) -> int:
         """Return by how many units *text* as a reply to *post* is too long for the network, 0 when it fits."""
+        ...
+
+
+@runtime_checkable
+class Retractor(Protocol):
+    """Deletes what we said, where the network can. A Replier of such a network is one too."""
+
+    async def retract(self, post_id: str) -> None:
+        """Delete our own post *post_id*. One that is gone already is fine, so again is harmless, and a library may.
+
+        Raises Rejected for good (not ours, not allowed), AmbiguousWrite when it may or may not be gone, Unavailable
+        when the request surely was not taken, RateLimited, AuthFailed.
+        """
         ...
 
 

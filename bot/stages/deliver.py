@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 
 from bot import metrics
+from bot.brakes.keeper import Brakes
 from bot.stages.hand_off import GONE
-from bot.store import cases, jobs, posts, replies
+from bot.store import brakes, cases, jobs, posts, replies
 from bot.store.cases import Late
 from bot.store.engine import Store
 from bot.store.jobs import Job
@@ -19,10 +20,11 @@ from bot.store.replies import Aftermath, Errand, Stop
 from bot.store.situations import Known
 from bot.store.tables import Origin, ReplyState, Stage
 from bot.stream.protocol import Stream
-from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
+from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, Held, RateLimited, Rejected, Unavailable
 from connectors.post import Sent
-from connectors.protocol import Capabilities, Connector, Replier, SendClass
+from connectors.protocol import Capabilities, Connector, Gate, Replier, SendClass
 from connectors.registry import Clock
+from handoff.brake import targets
 from handoff.context import context_of
 from handoff.policy import Policy
 from handoff.priority import rank
@@ -69,6 +71,7 @@ class DeliverWork:
         policy: Policy,
         desks_for: Callable[[str], Sequence[str]],
         clock: Clock,
+        brakes: Brakes,
     ) -> None:
         self._store = store
         self._stream = stream
@@ -76,6 +79,7 @@ class DeliverWork:
         self._policy = policy
         self._desks_for = desks_for
         self._clock = clock
+        self._brakes = brakes
 
     async def run(self, jobs: Sequence[Job]) -> None:
         """Send, or settle, each reply."""
@@ -107,6 +111,9 @@ class DeliverWork:
                 await self._settle(connector, errand, job)
 
     async def _send(self, connector: Any, errand: Errand, job: Job) -> None:
+        gate = await self._gate(errand, job, "our reply was not said")
+        if gate is None:
+            return
         refusal = connector.may_reply(errand.reply.target)
         if refusal is not None:
             metrics.reply_blocked.labels(guard="may_reply").inc()
@@ -121,10 +128,31 @@ class DeliverWork:
             return
         begun = await self._begin(errand, job, "our reply was not said")
         if isinstance(begun, Errand):
-            await self._say(connector, begun, job)
+            await self._say(connector, begun, job, gate)
         elif begun is not None:
             metrics.reply_blocked.labels(guard="withdrawn").inc()
             metrics.replies.labels(network=errand.reply.target.channel, outcome="cancelled").inc()
+
+    async def _gate(self, errand: Errand, job: Job, otherwise: str) -> Gate | None:
+        """Return what the connector asks before the first byte; None: a brake holds the reply, and it waits.
+
+        One that became stale while it waited is not kept waiting: it ends as stale replies end.
+        """
+        waiting = await self._store.read(brakes.waiting, errand.id)
+        if waiting is None:
+            return None
+        if await self._brakes.held_by(waiting.topic) is None:
+            return self._brakes.gate(waiting.topic)
+        now = self._clock()
+        if waiting.expires_at <= now:
+            begun = await self._begin(errand, job, otherwise)
+            if isinstance(begun, Errand):
+                await self._postpone(begun, job, brakes.HELD, now + brakes.SOON)
+            return None
+        metrics.reply_blocked.labels(guard="brake").inc()
+        wanted = targets(waiting.topic)
+        await self._store.write(brakes.hold, job.id, wanted=wanted, expires_at=waiting.expires_at, now=now)
+        return None
 
     async def _begin(self, errand: Errand, job: Job, otherwise: str) -> Errand | Stop | None:
         aftermath = self._late(errand, otherwise)
@@ -146,9 +174,11 @@ class DeliverWork:
         self._stream.wake(Stage.TRIAGE)
         return True
 
-    async def _say(self, connector: Any, errand: Errand, job: Job) -> None:
+    async def _say(self, connector: Any, errand: Errand, job: Job, gate: Gate) -> None:
         try:
-            outcome = await connector.send(errand.reply)
+            outcome = await connector.send(errand.reply, gate=gate)
+        except Held:
+            await self._postpone(errand, job, brakes.HELD, self._clock() + brakes.SOON)
         except Rejected as error:
             await self._refused(errand, job, str(error))
         except AmbiguousWrite as error:
@@ -194,9 +224,12 @@ class DeliverWork:
             reason = f"it was tried {errand.attempts} times and nobody can tell whether it was said"
             await self._to_person(errand, job, reason)
             return
+        gate = await self._gate(errand, job, NOBODY_KNOWS)
+        if gate is None:
+            return
         begun = await self._begin(errand, job, NOBODY_KNOWS)
         if isinstance(begun, Errand):
-            await self._say(connector, begun, job)
+            await self._say(connector, begun, job, gate)
 
     def _later(self, error: ConnectorError, pause: timedelta) -> datetime:
         now = self._clock()
@@ -246,17 +279,18 @@ class DeliverWork:
         log.warning("reply.person", source=errand.source, reply=errand.id, why=reason)
 
     def _late(self, errand: Errand, what: str) -> Aftermath:
-        """Return how a post that the bot wanted to answer alone goes to people, with everything known about it."""
+        """Return what becomes of a post that the bot wanted to answer alone."""
 
         def escalate(session: Any, reason: str) -> None:
             if errand.case_id is None and errand.origin is Origin.BOT:
                 why = f"{what}: {reason}"
-                judge = partial(self._judge_late, why)
+                judge = partial(self.judge_late, why)
                 cases.escalate_late(session, errand.post_id, reason=why, judge=judge, now=self._clock())
 
         return escalate
 
-    def _judge_late(self, reason: str, known: Known) -> Late:
+    def judge_late(self, reason: str, known: Known) -> Late:
+        """Return how a post goes to people, with everything known about it."""
         connector = self._connectors.get(known.kept.source)
         situation = Situation(
             post=known.kept.post,

@@ -85,6 +85,17 @@ class RevisionState(StrEnum):
     REFUSED = "refused"
 
 
+class Retracted(StrEnum):
+    """What became of deleting something we said. WANTED: asked for, not known yet."""
+
+    WANTED = "wanted"
+    RETRACTED = "retracted"
+    NOT_FOUND = "not_found"
+    IMPOSSIBLE = "impossible"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 class Stage(StrEnum):
     """The errands, in the order of a post's way."""
 
@@ -92,6 +103,7 @@ class Stage(StrEnum):
     HAND_OFF = "hand_off"
     DELIVER = "deliver"
     OPEN_TICKET = "open_ticket"
+    RETRACT = "retract"
 
 
 def _time(*, null: bool = False, index: bool = False) -> Any:
@@ -587,3 +599,39 @@ class OwnLabelRow(SQLModel, table=True):
     label: str
     confidence: float
     model: str
+
+
+class BrakeRow(SQLModel, table=True):
+    """A brake that was pulled; it stands until a person releases it. Rows stay: they are the record of who and why.
+
+    token: its identity, also in the files. set_who, released_who: names in words, since a command has no account.
+    """
+
+    __tablename__ = "brake"
+    id: int | None = Field(default=None, primary_key=True)
+    token: str = Field(unique=True)
+    scope: str
+    name: str = ""
+    set_at: datetime = _time(index=True)
+    set_by: int | None = Field(default=None, foreign_key="user.id")
+    set_who: str
+    set_why: str = _text()
+    released_at: datetime | None = _time(null=True, index=True)
+    released_by: int | None = Field(default=None, foreign_key="user.id")
+    released_who: str = ""
+    released_why: str = _text()
+
+
+class RetractionRow(SQLModel, table=True):
+    """Somebody wants one reply deleted where it was said. outcome: see Retracted; detail: why, in words."""
+
+    __tablename__ = "retraction"
+    id: int | None = Field(default=None, primary_key=True)
+    reply_id: int = Field(foreign_key="reply.id", unique=True)
+    asked_at: datetime = _time(index=True)
+    asked_by: int | None = Field(default=None, foreign_key="user.id")
+    asked_who: str
+    asked_why: str = _text()
+    outcome: str = Field(default=Retracted.WANTED, index=True)
+    detail: str = _text()
+    done_at: datetime | None = _time(null=True)

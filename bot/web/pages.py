@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bot.store.roles import Role
 from bot.web import shown
-from bot.web.parts import VISITOR
+from bot.web.parts import PARTS, VISITOR
 from classifiers.own import NONE
 from classifiers.triage import HEADS
 
@@ -97,6 +97,7 @@ def render(
             visitor=who,
             may_act=who is not None and who.user.role.covers(Role.AGENT),
             may_lead=who is not None and who.user.role.covers(Role.LEAD),
+            stopped=[] if who is None else request.app[PARTS].brakes.standing(),
             path=request.path,
             here=request.path_qs,
             **values,

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 from aiohttp import web
 
+from bot.brakes.keeper import Brakes
 from bot.store.engine import Store
 from bot.store.people import User
 from bot.web.live import Live
@@ -77,6 +78,7 @@ class Parts:
     explain: Explain
     standards: Standards
     tongues: Tongues
+    brakes: Brakes
 
     @property
     def idle(self) -> timedelta:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bot.store.brakes import BrakeView
+from bot.store.brakes import Overview as BrakesOverview
 from bot.store.desk import CaseFile, CaseView, NoteView
 from bot.store.drafts import ReplyView
 from bot.store.editions import DiffView, Due, EditionView
 from bot.store.feed import PostView
 from bot.store.own_labels import LabelSet
 from bot.store.report import ArticleView, SourceView
+from bot.store.retractions import SaidView
 from bot.store.teaching import CorrectionView, RevisionView, TeachingView
-from bot.web import api, articles, cases, feed, labels, library, machines, openapi, sign_in, teaching, why
+from bot.web import api, articles, brakes, cases, feed, labels, library, machines, openapi, sign_in, teaching, why
 from bot.web.route import Access, Doc, Route
 from bot.web.why import WhyView
 
@@ -55,6 +58,10 @@ PAGES = (
     Route(method="POST", path=f"/teaching/revisions/{_ID}/accept", access=Access.LEAD, handler=teaching.accept),
     Route(method="POST", path="/teaching/undo", access=Access.LEAD, handler=teaching.undo),
     Route(method="POST", path="/teaching/refit", access=Access.LEAD, handler=teaching.refit),
+    Route(method="GET", path="/brakes", access=Access.VIEWER, handler=brakes.page),
+    Route(method="POST", path="/brakes/stop", access=Access.AGENT, handler=brakes.stop),
+    Route(method="POST", path="/brakes/release", access=Access.LEAD, handler=brakes.release),
+    Route(method="POST", path="/brakes/retract", access=Access.LEAD, handler=brakes.retract),
     Route(method="GET", path="/labels", access=Access.VIEWER, handler=labels.page),
     Route(method="POST", path="/labels", access=Access.LEAD, handler=labels.add),
     Route(method="POST", path=f"/labels/{_SET}/again", access=Access.LEAD, handler=labels.again),
@@ -394,6 +401,51 @@ API = (
         access=Access.LEAD,
         handler=labels.api_again,
         doc=Doc(summary="Label recent posts again", answer=labels.Again, body=labels.AgainBody),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/brakes",
+        access=Access.VIEWER,
+        handler=brakes.api_all,
+        doc=Doc(summary="Which brakes stand, which stood, and how many replies wait", answer=BrakesOverview),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/brakes",
+        access=Access.AGENT,
+        handler=brakes.api_stop,
+        doc=Doc(summary="Stop everything, or one topic, at once", answer=BrakeView, body=brakes.BrakeBody, status=201),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/brakes/release",
+        access=Access.LEAD,
+        handler=brakes.api_release,
+        doc=Doc(summary="Release a brake", answer=brakes.Released, body=brakes.BrakeBody),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/retractions",
+        access=Access.VIEWER,
+        handler=brakes.api_said,
+        doc=Doc(
+            summary="What was said lately, and what became of deleting it",
+            answer=SaidView,
+            paged=True,
+            query={"last": (), "source": (), "article": ()},
+        ),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/retractions",
+        access=Access.LEAD,
+        handler=brakes.api_retract,
+        doc=Doc(
+            summary="Delete what was said lately, where the networks can",
+            answer=brakes.Asked,
+            body=brakes.RetractBody,
+            status=202,
+        ),
     ),
     Route(method="GET", path="/api/openapi.json", access=Access.VIEWER, handler=openapi.page),
 )

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from bot import __version__
+from bot.brakes.keeper import Brakes
 from bot.store.engine import Store
 from bot.web import openapi
 from bot.web.auth import authorise
@@ -72,6 +73,7 @@ class Site:
         receive: Receive,
         measure: Measure,
         explain: Explain,
+        brakes: Brakes,
         standards: Standards = NO_STANDARDS,
         tongues: Tongues | None = None,
     ) -> None:
@@ -85,6 +87,7 @@ class Site:
         self._explain = explain
         self._standards = standards
         self._tongues = tongues or _nobody_can_tell
+        self._brakes = brakes
         self._runner: web.AppRunner | None = None
         self._parts: Parts | None = None
         self.port = 0
@@ -105,6 +108,7 @@ class Site:
             explain=self._explain,
             standards=self._standards,
             tongues=self._tongues,
+            brakes=self._brakes,
         )
         self._parts = parts
         app = web.Application(middlewares=[problems, authorise], client_max_size=MAX_DELIVERY)

@@ -25,12 +25,12 @@ from atproto_client.models.dot_dict import DotDict
 from pydantic import Field, SecretStr, field_validator
 
 from connectors.answer import MAX_BYTES, Answer, Unreadable, listed, look, need, parse, quarantined, text, when
-from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
+from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, Held, RateLimited, Rejected, Unavailable
 from connectors.facets import FACET, mark, unfold
 from connectors.html import is_web
 from connectors.length import LengthRule, Unit
 from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
-from connectors.protocol import BadItem, Capabilities, Cursor, Page, SendClass
+from connectors.protocol import BadItem, Capabilities, Cursor, Gate, Page, SendClass, open_gate
 from connectors.registry import Channel, Clock
 from connectors.settings import SourceSettings
 from connectors.walk import Attempts, Leaf, Listed, Read, remembered, walk
@@ -70,11 +70,27 @@ class BlueskySettings(SourceSettings):
 
 @dataclass(slots=True)
 class _Exchange:
-    """What happened on the wire during one call, whatever the library makes of it."""
+    """What happened on the wire during one call, whatever the library makes of it.
+
+    gate: asked before the first byte of a request to *gated*; what it raised is in ``held``.
+    """
 
     path: str = ""
     answer: Answer | None = None
     has_left: bool = False
+    gate: Gate = open_gate
+    gated: str = ""
+    held: Held | None = None
+
+    def ask(self) -> None:
+        """Ask the gate, once. Raises Held."""
+        if self.has_left or not self.gated or not self.path.endswith(self.gated):
+            return
+        try:
+            self.gate()
+        except Held as held:
+            self.held = held
+            raise
 
 
 _EXCHANGE: ContextVar[_Exchange] = ContextVar("exchange")
@@ -199,17 +215,26 @@ class BlueskyConnector:
 
     # Speaking
 
-    async def send(self, reply: Reply) -> Sent:
+    async def send(self, reply: Reply, *, gate: Gate = open_gate) -> Sent:
         me = await self.identity()
         record = self._record(reply)
         answer = await self._ask(
             "com.atproto.repo.putRecord",
             body={"repo": me.id, "collection": POST, "rkey": tid(reply), "record": record},
             is_write=True,
+            gate=gate,
         )
         if not text(answer, "uri").startswith("at://"):
             raise AmbiguousWrite("the server said yes in a way nobody can read")
         return _sent(text(answer, "uri"))
+
+    async def retract(self, post_id: str) -> None:
+        """Delete the record; the lexicon says "or ensure it doesn't exist" (com.atproto.repo.deleteRecord)."""
+        me = await self.identity()
+        if not _is_post(post_id) or not post_id.startswith(f"at://{me.id}/"):
+            raise Rejected("this is no post of our account")
+        body = {"repo": me.id, "collection": POST, "rkey": post_id.rpartition("/")[2]}
+        await self._ask("com.atproto.repo.deleteRecord", body=body, is_write=True)
 
     async def find(self, reply: Reply) -> Sent | None:
         me = await self.identity()
@@ -305,22 +330,29 @@ class BlueskyConnector:
         *,
         body: Mapping[str, object] | None = None,
         is_write: bool = False,
+        gate: Gate = open_gate,
     ) -> object:
         """Return the parsed answer to one request. Raises our errors only."""
         await self.identity()
         token = self._open().token
         try:
-            return await self._call(nsid, params, body, is_write=is_write)
+            return await self._call(nsid, params, body, is_write=is_write, gate=gate)
         except _Expired:
             # Refused before anything was done: after signing in anew it is the same, first, request.
             await self._sign_in(stale=token)
         try:
-            return await self._call(nsid, params, body, is_write=is_write)
+            return await self._call(nsid, params, body, is_write=is_write, gate=gate)
         except _Expired as error:
             raise AuthFailed("the server refuses a session it has just made; look at the account") from error
 
     async def _call(
-        self, nsid: str, params: Mapping[str, object] | None, body: Mapping[str, object] | None, *, is_write: bool
+        self,
+        nsid: str,
+        params: Mapping[str, object] | None,
+        body: Mapping[str, object] | None,
+        *,
+        is_write: bool,
+        gate: Gate,
     ) -> object:
         client = self._open()
         if body is None:
@@ -329,7 +361,9 @@ class BlueskyConnector:
             call = client.invoke_procedure(
                 nsid, content=orjson.dumps(body), headers={"Content-Type": "application/json"}
             )
-        exchange, theirs = await self._watched(call)
+        exchange, theirs = await self._watched(call, gate=gate, gated=f"/{nsid}")
+        if exchange.held is not None:
+            raise exchange.held
         is_ours = exchange.path.endswith(f"/{nsid}")
         answer = exchange.answer
         if answer is not None and answer.status < 300 and is_ours:
@@ -343,9 +377,11 @@ class BlueskyConnector:
             raise _Expired("the session cannot be refreshed") from theirs
         raise self._failure(answer, has_left=exchange.has_left and is_ours, is_write=is_write and is_ours) from theirs
 
-    async def _watched(self, call: Any) -> tuple[_Exchange, Exception | None]:
+    async def _watched(
+        self, call: Any, *, gate: Gate = open_gate, gated: str = ""
+    ) -> tuple[_Exchange, Exception | None]:
         """Await *call*; return what went over the wire, and what the library thought of it."""
-        exchange = _Exchange()
+        exchange = _Exchange(gate=gate, gated=gated)
         before = _EXCHANGE.set(exchange)
         try:
             async with asyncio.timeout(self._settings.timeout_s):
@@ -511,7 +547,9 @@ class _Transport(httpx.AsyncHTTPTransport):
         exchange.path, exchange.answer, exchange.has_left = request.url.path, None, False
 
         async def trace(event: str, info: Mapping[str, object]) -> None:
-            exchange.has_left = exchange.has_left or event.endswith("send_request_headers.started")
+            if event.endswith("send_request_headers.started"):
+                exchange.ask()
+                exchange.has_left = True
 
         request.extensions = {**request.extensions, "trace": trace}
         request.headers["Accept-Encoding"] = "gzip"

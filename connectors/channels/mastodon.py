@@ -23,7 +23,7 @@ from connectors.html import is_web, plain
 from connectors.lane import Lane, Wire
 from connectors.length import LengthRule, Unit
 from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
-from connectors.protocol import BadItem, Capabilities, Cursor, Page, SendClass
+from connectors.protocol import BadItem, Capabilities, Cursor, Gate, Page, SendClass, open_gate
 from connectors.registry import Channel, Clock
 from connectors.settings import SourceSettings
 from connectors.walk import Attempts, Leaf, Listed, Read, remembered, walk
@@ -190,7 +190,7 @@ class MastodonConnector:
 
     # Speaking
 
-    async def send(self, reply: Reply) -> Sent:
+    async def send(self, reply: Reply, *, gate: Gate = open_gate) -> Sent:
         acct = reply.target.facts.get("acct")
         if not acct:
             raise Rejected("the post does not carry its author's address (facts: acct)")
@@ -203,12 +203,17 @@ class MastodonConnector:
                 words, in_reply_to_id=reply.target.id, visibility=visibility, idempotency_key=reply.key
             ),
             is_write=True,
+            gate=gate,
         )
         try:
             status = parse(answer.body)
             return Sent(id=ident(status, "id"), url=text(status, "url") or None)
         except (Unavailable, Unreadable) as error:
             raise AmbiguousWrite("the server said yes in a way nobody can read") from error
+
+    async def retract(self, post_id: str) -> None:
+        """Delete a status (methods/statuses, delete); a server allows 30 in 30 minutes (api/rate-limits)."""
+        await self._ask(lambda api: api.status_delete(_path(post_id)), is_write=True, may_be_gone=True)
 
     async def find(self, reply: Reply) -> Sent | None:
         me = await self.identity()
@@ -299,8 +304,18 @@ class MastodonConnector:
             raise Unavailable(f"no such stream; there are: {', '.join(self.streams())}")
         return read
 
-    async def _ask(self, call: Callable[[Any], object], *, is_write: bool = False) -> Answer:
-        """Return the whole answer to *call*'s last request. Raises our errors only."""
+    async def _ask(
+        self,
+        call: Callable[[Any], object],
+        *,
+        is_write: bool = False,
+        may_be_gone: bool = False,
+        gate: Gate = open_gate,
+    ) -> Answer:
+        """Return the whole answer to *call*'s last request. Raises our errors only.
+
+        may_be_gone: the server's own word that it has no such thing is a good answer.
+        """
         lane, wire = self._lane, self._wire
         if lane is None or wire is None:
             raise Unavailable("the connector is closed")
@@ -310,13 +325,18 @@ class MastodonConnector:
             nonlocal started
             started = True
             wire.forget()
+            wire.gate, wire.held = gate, None
             theirs: Exception | None = None
             try:
                 call(self._api)
             except Exception as error:  # what Mastodon.py makes of an odd answer may be any exception
                 theirs = error
+            if wire.held is not None:
+                raise wire.held
             if wire.answer is not None and wire.answer.status < 300:
                 return wire.answer  # a good answer is read by us, whatever the library thought of it
+            if may_be_gone and wire.answer is not None and wire.answer.status in (404, 410) and _error_of(wire.answer):
+                return wire.answer
             raise self._failure(wire.answer, has_left=wire.has_left, is_write=is_write) from theirs
 
         try:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlmodel import Session, col, select
 
+from bot.brakes.keeper import Brakes
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
+from bot.stages.retract import RetractWork
 from bot.store import jobs, posts, triages
 from bot.store.engine import Store
 from bot.store.situations import Known
@@ -37,6 +43,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.stream = TableStream(self.store, clock=lambda: self.now, holder="bench")
+        folder = Path(tempfile.mkdtemp(prefix="harken-brakes-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.brakes = Brakes(store=self.store, folder=folder, clock=lambda: self.now)
         policy = PolicySettings.model_validate({"mode": self.mode}).policy()
         self.hand_off = HandOffWork(
             store=self.store,
@@ -53,6 +62,14 @@ class Bench:
             connectors={"x": self.speaker},
             policy=policy,
             desks_for=lambda queue: self.desks,
+            clock=lambda: self.now,
+            brakes=self.brakes,
+        )
+        self.retract_work = RetractWork(
+            store=self.store,
+            stream=self.stream,
+            connectors={"x": self.speaker},
+            judge=self.deliver_work.judge_late,
             clock=lambda: self.now,
         )
 
@@ -84,6 +101,12 @@ class Bench:
         """Run delivery on what is due; return how many errands there were."""
         taken = self.store.write_now(jobs.claim, Stage.DELIVER, holder="bench", now=self.now, limit=100)
         await self.deliver_work.run(taken)
+        return len(taken)
+
+    async def retract(self) -> int:
+        """Run what deletes on what is due; return how many errands there were."""
+        taken = self.store.write_now(jobs.claim, Stage.RETRACT, holder="bench", now=self.now, limit=100)
+        await self.retract_work.run(taken)
         return len(taken)
 
     def replies(self) -> list[ReplyRow]:

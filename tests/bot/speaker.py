@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -11,12 +11,15 @@ from typing import Self
 from connectors.errors import ConnectorError
 from connectors.length import LengthRule, Unit
 from connectors.post import Author, Post, Refusal, Reply, Sent
-from connectors.protocol import Capabilities, Cursor, Page, SendClass
+from connectors.protocol import Capabilities, Cursor, Gate, Page, SendClass, open_gate
 
 
 @dataclass
 class Speaker:
-    """Says replies into ``ledger``. script: for each send in turn, an error to raise before or after taking it."""
+    """Says replies into ``ledger``. before, after: for each send in turn, an error to raise before or after taking it.
+
+    at_the_gate: what happens in the world just before the gate is asked.
+    """
 
     send_class: SendClass = SendClass.READ_BACK
     settle_after: timedelta = timedelta(minutes=2)
@@ -30,6 +33,7 @@ class Speaker:
     refusal: Refusal | None = None
     threads: dict[str, list[Post]] = field(default_factory=dict)
     standing: dict[str, Post | None] = field(default_factory=dict)
+    at_the_gate: Callable[[], object] = field(default=lambda: None)
 
     def __post_init__(self) -> None:
         self.capabilities = Capabilities(
@@ -64,7 +68,9 @@ class Speaker:
     async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
         return {key: post for key, post in self.standing.items() if key in ids}
 
-    async def send(self, reply: Reply) -> Sent:
+    async def send(self, reply: Reply, *, gate: Gate = open_gate) -> Sent:
+        self.at_the_gate()
+        gate()
         if self.before and (error := self.before.pop(0)) is not None:
             raise error
         keyed = self.send_class in (SendClass.KEYED, SendClass.KEYED_FOR_A_TIME)
@@ -83,3 +89,25 @@ class Speaker:
 
     def overrun(self, post: Post, text: str) -> int:
         return self.capabilities.length.overrun(text) if self.capabilities.length else 0
+
+
+@dataclass
+class Deleter(Speaker):
+    """A network that lets us delete. gone: ids deleted, in order. refusing: for each deletion in turn, an error.
+
+    takes: the deletion is carried out before the error.
+    """
+
+    gone: list[str] = field(default_factory=list)
+    refusing: list[ConnectorError | None] = field(default_factory=list)
+    takes: bool = False
+
+    async def retract(self, post_id: str) -> None:
+        error = self.refusing.pop(0) if self.refusing else None
+        if error is None or self.takes:
+            self.gone.append(post_id)
+        if error is not None:
+            raise error
+
+    async def still_there(self, ids: Sequence[str]) -> Mapping[str, Post | None]:
+        return {**await super().still_there(ids), **{each: None for each in ids if each in self.gone}}

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic
 
@@ -22,12 +23,13 @@ from connectors.errors import (
     AmbiguousWrite,
     AuthFailed,
     ConnectorError,
+    Held,
     RateLimited,
     Rejected,
     Unavailable,
 )
 from connectors.post import Author, Post, Reply
-from connectors.protocol import Connector, Cursor, Page, Replier, SendClass
+from connectors.protocol import Connector, Cursor, Page, Replier, Retractor, SendClass
 from tests.networks.clock import HandClock
 from tests.networks.faults import AnyNetwork, Entry, Trouble, serve_in_thread
 
@@ -484,6 +486,10 @@ class ConnectorContract(ListenerContract[AnyNetwork]):
         assert isinstance(connector, Replier)
         return connector
 
+    def retractor(self, connector: Connector) -> Retractor:
+        assert isinstance(connector, Retractor)
+        return connector
+
     async def reply_to_a_customer(
         self, connector: Connector, network: AnyNetwork, clock: HandClock, *, text: str = ANSWER
     ) -> Reply:
@@ -627,6 +633,105 @@ class ConnectorContract(ListenerContract[AnyNetwork]):
             assert time.monotonic() - started < 1
         finally:
             network.release()
+
+    async def test_the_gate_is_asked_once_and_lets_pass(
+        self, connector: Connector, network: AnyNetwork, clock: HandClock
+    ) -> None:
+        reply = await self.reply_to_a_customer(connector, network, clock)
+        seen: list[int] = []
+        await self.speaker(connector).send(reply, gate=lambda: seen.append(len(network.writes_seen())))
+        assert seen == [0], "the gate is asked before the network has seen a byte, and then not again"
+        assert len(self.entries(network)) == 1
+
+    async def test_what_the_gate_keeps_back_never_leaves(
+        self, connector: Connector, network: AnyNetwork, clock: HandClock
+    ) -> None:
+        def closed() -> None:
+            raise Held("a brake stands")
+
+        reply = await self.reply_to_a_customer(connector, network, clock)
+        with pytest.raises(Held):
+            await self.speaker(connector).send(reply, gate=closed)
+        assert network.writes_seen() == []
+        await self.speaker(connector).send(reply)
+        assert len(self.entries(network)) == 1, "the line is as good as before"
+
+    async def test_the_gate_is_asked_when_it_is_this_ones_turn(
+        self, connector: Connector, network: AnyNetwork, clock: HandClock
+    ) -> None:
+        """Behind a write that hangs another one waits, or goes beside it; either way it asks at its own first byte."""
+        reply = await self.reply_to_a_customer(connector, network, clock)
+        other = replace(reply, key="0192d3c1-key-2", text=f"{ANSWER} 2")
+        is_closed = False
+
+        def gate() -> None:
+            if is_closed:
+                raise Held("a brake stands")
+
+        network.fail_writes(Trouble.HANG)
+        first = asyncio.create_task(self.speaker(connector).send(reply, gate=gate))
+        await asyncio.to_thread(network.wait_for, lambda network: len(network.writes_seen()) == 1)
+        is_closed = True
+        second = asyncio.create_task(self.speaker(connector).send(other, gate=gate))
+        await asyncio.wait([second], timeout=0.3)
+        network.release()
+        done = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(each) for each in done] == [AmbiguousWrite, Held]
+        assert len(network.writes_seen()) == 1
+
+    async def test_what_we_said_can_be_taken_back_and_again_is_harmless(
+        self, connector: Connector, network: AnyNetwork, clock: HandClock
+    ) -> None:
+        retractor = self.retractor(connector)
+        reply = await self.reply_to_a_customer(connector, network, clock)
+        sent = await self.speaker(connector).send(reply)
+        before = len(network.writes_seen())
+        await retractor.retract(sent.id)
+        assert len(network.writes_seen()) == before + 1
+        assert (await connector.still_there([sent.id]))[sent.id] is None
+        await retractor.retract(sent.id)
+        assert (await connector.still_there([reply.target.id]))[reply.target.id] is not None, "only ours went"
+
+    async def test_what_others_said_stays(self, connector: Connector, network: AnyNetwork, clock: HandClock) -> None:
+        retractor = self.retractor(connector)
+        theirs = self.seed(network, at=clock.now - minutes(5), text=TEXT)
+        with suppress(Rejected, AmbiguousWrite, AuthFailed):
+            await retractor.retract(theirs)
+        assert (await connector.still_there([theirs]))[theirs] is not None
+
+    @pytest.mark.parametrize("trouble", MAYBE_PUBLIC)
+    async def test_a_deletion_in_doubt_is_ambiguous_and_may_be_repeated(
+        self, hasty: Connector, network: AnyNetwork, clock: HandClock, trouble: Trouble
+    ) -> None:
+        retractor = self.retractor(hasty)
+        reply = await self.reply_to_a_customer(hasty, network, clock)
+        sent = await self.speaker(hasty).send(reply)
+        network.fail_writes(trouble)
+        # Where no word of the answer is needed there is no doubt; after a reset a library may ask again by itself.
+        if trouble in (Trouble.ACCEPTED_THEN_NONSENSE, Trouble.ACCEPTED_THEN_RESET):
+            with suppress(AmbiguousWrite):
+                await retractor.retract(sent.id)
+        else:
+            with pytest.raises(AmbiguousWrite):
+                await retractor.retract(sent.id)
+        network.heal()
+        network.release()
+        assert (await hasty.still_there([sent.id]))[sent.id] is None
+        await retractor.retract(sent.id)
+
+    async def test_a_limited_deletion_says_until_when(
+        self, connector: Connector, network: AnyNetwork, clock: HandClock
+    ) -> None:
+        retractor = self.retractor(connector)
+        reply = await self.reply_to_a_customer(connector, network, clock)
+        sent = await self.speaker(connector).send(reply)
+        until = clock.now + minutes(3)
+        network.fail_writes(Trouble.RATE_LIMITED_WITH_RESET, until=until)
+        with pytest.raises(RateLimited) as caught:
+            await retractor.retract(sent.id)
+        assert caught.value.until is not None
+        assert abs(caught.value.until - until) < timedelta(seconds=2)
+        assert (await connector.still_there([sent.id]))[sent.id] is not None
 
     async def test_length_is_counted_as_the_network_counts(
         self, connector: Connector, network: AnyNetwork, clock: HandClock

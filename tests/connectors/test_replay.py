@@ -75,6 +75,11 @@ class TestReplay(ConnectorContract[Any]):
     test_a_limited_write_waits_and_is_not_said = None  # type: ignore[assignment]
     test_a_write_to_a_closed_door_was_surely_not_taken = None  # type: ignore[assignment]
     test_a_hanging_write_blocks_nobody_and_can_be_cancelled = None  # type: ignore[assignment]
+    test_the_gate_is_asked_when_it_is_this_ones_turn = None  # type: ignore[assignment]
+    test_what_we_said_can_be_taken_back_and_again_is_harmless = None  # type: ignore[assignment]
+    test_what_others_said_stays = None  # type: ignore[assignment]
+    test_a_deletion_in_doubt_is_ambiguous_and_may_be_repeated = None  # type: ignore[assignment]
+    test_a_limited_deletion_says_until_when = None  # type: ignore[assignment]
 
     @pytest.fixture
     def network(self, clock: HandClock, tmp_path: Path) -> RecordedNetwork:

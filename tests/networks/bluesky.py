@@ -138,6 +138,7 @@ class BlueskyNetwork(Network):
         }.items():
             router.add_get(f"/xrpc/{nsid}", self._guarded(handler))
         router.add_post("/xrpc/com.atproto.repo.putRecord", self._guarded(self._put_record))
+        router.add_post("/xrpc/com.atproto.repo.deleteRecord", self._guarded(self._delete_record))
 
     def _guarded(self, handler: Callable[[web.Request], web.Response]) -> Callable[[web.Request], Any]:
         async def guarded(request: web.Request) -> web.Response:
@@ -252,6 +253,13 @@ class BlueskyNetwork(Network):
             parent = record.get("reply", {}).get("parent", {}).get("uri")
             self.accept(request.path, new_id=uri, text=words, parent=parent, key=rkey, body=raw)
         return answer({"uri": uri, "cid": cid_of(record), "validationStatus": "valid"})
+
+    def _delete_record(self, request: web.Request) -> web.Response:
+        asked = orjson.loads(request._read_bytes or b"")
+        if asked["repo"] != US or asked["collection"] != POST:
+            return _no(400, "InvalidRequest")
+        self.posts.pop(f"at://{US}/{POST}/{asked['rkey']}", None)
+        return answer({"commit": {"cid": "bafyreicommit", "rev": asked["rkey"]}})
 
     def _view(self, post: Stored) -> dict[str, Any]:
         if post.raw is not None:

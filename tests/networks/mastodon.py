@@ -175,6 +175,7 @@ class MastodonNetwork(Network):
         router.add_get("/api/v1/statuses/{id}", self._guarded(self._status))
         router.add_get("/api/v1/statuses/{id}/context", self._guarded(self._context))
         router.add_post("/api/v1/statuses", self._guarded(self._say))
+        router.add_delete("/api/v1/statuses/{id}", self._guarded(self._unsay))
 
     def _guarded(self, handler: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
         async def guarded(request: web.Request) -> web.Response:
@@ -296,6 +297,13 @@ class MastodonNetwork(Network):
             self._keys[key] = (self.clock(), new_id)
         self.accept(request.path, new_id=new_id, text=words, parent=parent, key=key, body=raw)
         return answer(self._shape(self.statuses[new_id]))
+
+    def _unsay(self, request: web.Request) -> web.Response:
+        status = self.statuses.get(request.match_info["id"])
+        if status is None or status.account.id != self.us.id:
+            return self._no(404)
+        self.delete(status.id)
+        return answer(self._shape(status) | {"text": status.words})
 
     def _html(self, words: str, mentions: tuple[Account, ...]) -> str:
         """Return *words* the way Mastodon writes them."""

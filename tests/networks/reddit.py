@@ -186,6 +186,7 @@ class Reddit(Network):
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_post("/api/v1/access_token", self._token)
         router.add_post("/api/comment/", self._asked(self._comment))
+        router.add_post("/api/del/", self._asked(self._del))
         for path, handler in {
             "/api/v1/me": self._me,
             "/api/info/": self._info,
@@ -311,6 +312,14 @@ class Reddit(Network):
         said = self.comment(author=BRAND, parent=parent, text=text)
         self.accept(request.path, new_id=said.name, text=text, parent=parent.name, body=body)
         return {"json": {"errors": [], "data": {"things": [self._show(said)]}}}
+
+    async def _del(self, request: web.Request) -> Any:
+        """Delete what is ours; to anything else the answer is the same, as on the real one."""
+        given = {key: values[0] for key, values in parse_qs((await request.read()).decode()).items()}
+        thing = self.things.get(given.get("id", ""))
+        if thing is not None and thing.author == BRAND:
+            self.delete(thing.name)
+        return {}
 
     def _refusal(self, parent: Thing | None, text: str) -> list[str] | None:
         if parent is None or parent.deleted or parent.removed:

@@ -187,7 +187,7 @@ class XNetwork(Network):
     # What X says
 
     def is_write(self, method: str, path: str) -> bool:
-        return method == "POST" and path == "/2/tweets"
+        return (method == "POST" and path == "/2/tweets") or method == "DELETE"
 
     def limit_headers(self, until: datetime) -> Mapping[str, str]:
         return {
@@ -216,6 +216,7 @@ class XNetwork(Network):
         router.add_get("/2/tweets/search/recent", self._search)
         router.add_get("/2/tweets", self._lookup)
         router.add_post("/2/tweets", self._create)
+        router.add_delete("/2/tweets/{id}", self._delete)
 
     async def _me(self, request: web.Request) -> web.Response:
         match self._caller(request):
@@ -309,6 +310,16 @@ class XNetwork(Network):
         self.accept(request.path, new_id=new, text=text, parent=parent, body=raw)
         shown = self._wire(self.tweets[int(new)], frozenset())
         return answer({"data": shown}, status=201, headers=self._limits(100))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        if self._caller(request) != "user":
+            return self._unauthorized()
+        known = self.tweets.get(int(request.match_info["id"]))
+        if known is not None and known.author.id != BRAND.id:
+            return problem(403, "Forbidden", "You are not authorized to delete this Tweet.")
+        if known is not None:
+            self.delete(request.match_info["id"])
+        return answer({"data": {"deleted": True}}, headers=self._limits(50))
 
     # Parts of answers
 

@@ -29,7 +29,7 @@ from connectors.channels.reddit.settings import SITE, RedditSettings
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
 from connectors.length import LengthRule, Unit
 from connectors.post import Author, Post, Refusal, Reply, Sent, storable
-from connectors.protocol import Capabilities, Cursor, Page, SendClass
+from connectors.protocol import Capabilities, Cursor, Gate, Page, SendClass, open_gate
 from connectors.registry import Channel, Clock
 
 LENGTH = LengthRule(unit=Unit.CHARACTERS, limit=10_000)  # one comment, markdown source
@@ -185,9 +185,9 @@ class RedditConnector:
 
     # Speaking
 
-    async def send(self, reply: Reply) -> Sent:
+    async def send(self, reply: Reply, *, gate: Gate = open_gate) -> Sent:
         target, text = reply.target.id, storable(reply.text)
-        answer = await self._open().do(lambda line: line.post("api/comment/", thing_id=target, text=text))
+        answer = await self._open().do(lambda line: line.post("api/comment/", gate=gate, thing_id=target, text=text))
         match answer:
             case {"json": {"errors": [[str(code), *words], *_], **more}}:
                 raise self._refused(code, " ".join(map(str, words)), more.get("ratelimit"))
@@ -195,6 +195,18 @@ class RedditConnector:
                 return Sent(id=name, url=address(said.get("permalink")))
             case _:
                 raise AmbiguousWrite("Reddit took the reply but does not show it")
+
+    async def retract(self, post_id: str) -> None:
+        """Delete a comment (scope edit). Reddit answers {} to anything, so only a look says whether it went."""
+        if not POST_ID.fullmatch(post_id):
+            raise Rejected("this is no comment of our account")
+        await self._open().do(lambda line: line.post("api/del/", id=post_id))
+        try:
+            is_there = (await self.still_there([post_id])).get(post_id) is not None
+        except (Unavailable, RateLimited, AuthFailed) as error:
+            raise AmbiguousWrite("Reddit took the deletion, but does not say whether the comment is gone") from error
+        if is_there:
+            raise AmbiguousWrite("Reddit took the deletion, but still shows the comment")
 
     async def find(self, reply: Reply) -> Sent | None:
         me = await self.identity()

@@ -27,6 +27,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
+from connectors.protocol import Gate, open_gate
 from connectors.registry import Clock
 
 TOKEN_PATH = "/api/v1/access_token"  # noqa: S105
@@ -55,25 +56,41 @@ class Answer(requests.Response):
 
 
 class Wire(HTTPAdapter):
-    """Opens connections and remembers them, so that a hanging exchange can be cut from another thread."""
+    """Opens connections and remembers them, so that a hanging exchange can be cut from another thread.
+
+    gate: asked once, before the next first byte leaves.
+    """
 
     def __init__(self) -> None:
         self.opened: WeakSet[HTTPConnection] = WeakSet()
+        self.gate: Gate = open_gate
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        opened = self.opened
+        opened, ask = self.opened, self._ask
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
                 opened.add(self)
 
+            def send(self, data: Any) -> None:
+                if self.sock is None:
+                    self.connect()
+                ask()
+                super().send(data)
+
         class Tls(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
                 opened.add(self)
+
+            def send(self, data: Any) -> None:
+                if self.sock is None:
+                    self.connect()
+                ask()
+                super().send(data)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
@@ -82,6 +99,10 @@ class Wire(HTTPAdapter):
             ConnectionCls = Tls
 
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
+
+    def _ask(self) -> None:
+        gate, self.gate = self.gate, open_gate
+        gate()
 
     def cut(self) -> None:
         """End every open connection; whoever reads from one gets an error at once."""
@@ -93,7 +114,10 @@ class Wire(HTTPAdapter):
 
 
 class Door:
-    """Used by one thread; only ``cut`` may be called from another. write_left: a write was begun since ``reset``."""
+    """Used by one thread; only ``cut`` may be called from another. write_left: a write was begun since ``reset``.
+
+    gate: asked before the first byte of a write leaves.
+    """
 
     def __init__(self, *, timeout_s: float, clock: Clock) -> None:
         self.timeout_s = timeout_s
@@ -101,6 +125,7 @@ class Door:
         self.session.trust_env = False  # no proxy and no .netrc from the environment
         self.token_is_new = False
         self.write_left = False
+        self.gate: Gate = open_gate
         self._clock = clock
         self._until: datetime | None = None
         self._stopped = threading.Event()
@@ -129,6 +154,7 @@ class Door:
         if is_write:
             self.session.close()  # a kept connection that dies now would leave the write's fate unknown
             self.write_left = True
+        self._wire.gate = self.gate if is_write else open_gate
         kwargs |= {"timeout": self.timeout_s, "allow_redirects": False, "stream": True}
         ends_at = time.monotonic() + self.timeout_s
         try:
@@ -203,7 +229,7 @@ class Door:
         if status >= 500 or status == 408:
             raise Unavailable(f"Reddit answers {status}")
         if status == 403 and "insufficient_scope" in headers.get("www-authenticate", ""):
-            raise AuthFailed("the app lacks a scope: it needs identity, read, history, privatemessages and submit")
+            raise AuthFailed("the app lacks a scope: it needs those that docs/channels/reddit.md names")
 
     def _note_allowance(self, headers: Mapping[str, str]) -> None:
         left, reset = number(headers.get("x-ratelimit-remaining")), number(headers.get("x-ratelimit-reset"))

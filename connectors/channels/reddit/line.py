@@ -22,6 +22,7 @@ from praw.config import Config
 from connectors.channels.reddit.door import Answer, Door, TokenError
 from connectors.channels.reddit.settings import RedditSettings
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, Unavailable
+from connectors.protocol import Gate, open_gate
 from connectors.registry import Clock
 
 QUIET = ("praw", "prawcore", "urllib3.connectionpool")  # they write texts, names and addresses at DEBUG
@@ -83,9 +84,13 @@ class Line:
         """Return the answer to one read, as data."""
         return self._ask(method="GET", path=path, params=params)
 
-    def post(self, path: str, **data: str) -> Any:
-        """Return the answer to one write, as data."""
-        return self._ask(method="POST", path=path, data=data)
+    def post(self, path: str, *, gate: Gate = open_gate, **data: str) -> Any:
+        """Return the answer to one write, as data. gate: asked before its first byte leaves."""
+        self._door.gate = gate
+        try:
+            return self._ask(method="POST", path=path, data=data)
+        finally:
+            self._door.gate = open_gate
 
     def _ask(self, **request: Any) -> Any:
         # Reddit.request returns plain data: no lazy object that asks again, and one bad item spoils no page.

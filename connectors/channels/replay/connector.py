@@ -15,7 +15,7 @@ from connectors.channels.replay.settings import LENGTHS, ReplaySettings
 from connectors.channels.replay.timeline import Timeline, read_cursor, read_moment, write_cursor
 from connectors.errors import Rejected, Unavailable
 from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
-from connectors.protocol import BadItem, Capabilities, Cursor, Page, SendClass
+from connectors.protocol import BadItem, Capabilities, Cursor, Gate, Page, SendClass, open_gate
 from connectors.registry import Channel, Clock
 
 STREAM = "feed"
@@ -215,7 +215,7 @@ class ReplayNetwork(Replay):
         super().__init__(name=name, settings=settings, clock=clock)
         self._ledger = ledger
 
-    async def send(self, reply: Reply) -> Sent:
+    async def send(self, reply: Reply, *, gate: Gate = open_gate) -> Sent:
         """Take *reply* into the ledger; the same again is answered with the same Sent and leaves no second row."""
         entry = Entry(
             key=reply.key,
@@ -228,8 +228,12 @@ class ReplayNetwork(Replay):
         )
         if await self.find(reply) is None:
             await self._accepts(reply)
-        taken = await asyncio.to_thread(self._ledger.take, entry)
+        taken = await asyncio.to_thread(self._take, entry, gate)
         return Sent(id=taken.id)
+
+    def _take(self, entry: Entry, gate: Gate) -> Entry:
+        gate()
+        return self._ledger.take(entry)
 
     async def find(self, reply: Reply) -> Sent | None:
         """Look into the ledger for the reply's key."""

@@ -14,13 +14,13 @@ import structlog
 from tweepy.asynchronous import AsyncClient
 
 from connectors.channels.x.cursor import XCursor, id_at
-from connectors.channels.x.door import Door
+from connectors.channels.x.door import Door, NotThere, gated
 from connectors.channels.x.posts import EXPANSIONS, NETWORK, PARENTS, TWEET_FIELDS, USER_FIELDS, Read, plain, read_all
 from connectors.channels.x.settings import XSettings
-from connectors.errors import AmbiguousWrite, AuthFailed, Unavailable
+from connectors.errors import AmbiguousWrite, AuthFailed, Rejected, Unavailable
 from connectors.length import LengthRule, Unit
 from connectors.post import Author, Post, Refusal, Reply, Sent
-from connectors.protocol import Capabilities, Cursor, Page, SendClass
+from connectors.protocol import Capabilities, Cursor, Gate, Page, SendClass, open_gate
 from connectors.registry import Channel, Clock
 
 MENTIONS = "mentions"
@@ -170,22 +170,39 @@ class XConnector:
         there: dict[str, Post | None] = {each: by_version[each] for each in ids if each in by_version}
         return there | {each: None for each in ids if each in gone and each not in there}
 
-    async def send(self, reply: Reply) -> Sent:
+    async def send(self, reply: Reply, *, gate: Gate = open_gate) -> Sent:
         if not self._settings.may_write:
             raise AuthFailed("this source only listens: set the OAuth 1.0a keys or oauth2_user_token to speak")
         facts = reply.target.facts
         others = facts.get("others", "").split(",") if facts.get("others") else None
-        answer = await self._client.create_tweet(
-            text=reply.text,
-            in_reply_to_tweet_id=facts.get("version_id", reply.target.id),
-            exclude_reply_user_ids=others,
-            user_auth=self._settings.has_oauth1,
-        )
+        with gated(gate):
+            answer = await self._client.create_tweet(
+                text=reply.text,
+                in_reply_to_tweet_id=facts.get("version_id", reply.target.id),
+                exclude_reply_user_ids=others,
+                user_auth=self._settings.has_oauth1,
+            )
         data = answer.data.get("data")
         new = data.get("id") if isinstance(data, dict) else None
         if not isinstance(new, str) or not new.isdecimal():
             raise AmbiguousWrite("X took the reply but does not name it")
         return self._sent(new)
+
+    async def retract(self, post_id: str) -> None:
+        """Delete a post with all its versions; X allows 50 in 15 minutes (docs.x.com, manage posts)."""
+        if not self._settings.may_write:
+            raise AuthFailed("this source only listens: set the OAuth 1.0a keys or oauth2_user_token to delete")
+        if not post_id.isdecimal():
+            raise Rejected("this is no post of our account")
+        try:
+            answer = await self._client.delete_tweet(post_id, user_auth=self._settings.has_oauth1)
+        except NotThere:
+            return
+        except Rejected as error:
+            raise Rejected("X does not let this account delete the post") from error
+        data = answer.data.get("data")
+        if not isinstance(data, dict) or data.get("deleted") is not True:
+            raise AmbiguousWrite("X took the deletion but does not say that the post is gone")
 
     async def find(self, reply: Reply) -> Sent | None:
         """Look at everything we posted since the target, on our own timeline: search lags behind it."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -14,6 +16,7 @@ import orjson
 from yarl import URL
 
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
+from connectors.protocol import Gate, open_gate
 
 MAX_BYTES = 8 << 20  # 100 posts with everything are well under 1 MiB; docs/reliability.md, bombs
 CONNECT_S = 10.0
@@ -22,6 +25,23 @@ LIMITS = ("x-rate-limit", "x-user-limit-24hour", "x-app-limit-24hour")
 # docs.x.com/x-api/fundamentals/response-codes-and-errors: problem types that a person must settle with X
 NOT_OURS = ("client-forbidden", "oauth1-permissions", "unsupported-authentication", "credits", "usage-capped")
 ACCOUNT_TROUBLE = ("suspended", "locked", "app permissions")
+
+
+_GATE: ContextVar[Gate] = ContextVar("gate", default=open_gate)
+
+
+@contextmanager
+def gated(gate: Gate) -> Iterator[None]:
+    """Let the requests inside ask *gate* before their first byte; tweepy hands nothing through."""
+    before = _GATE.set(gate)
+    try:
+        yield
+    finally:
+        _GATE.reset(before)
+
+
+class NotThere(Rejected):
+    """X has no such post, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +62,12 @@ class Door:
 
     def __init__(self, *, base_url: str, timeout_s: float) -> None:
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s))
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_ask)  # the name deceives: aiohttp calls it before it writes them
         # No cookies: nothing the network sets may tie our requests together or outlive them.
-        self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[trace]
+        )
         self._base = URL(base_url)
 
     async def close(self) -> None:
@@ -66,7 +90,13 @@ class Door:
         unknown: type[ConnectorError] = AmbiguousWrite if is_write else Unavailable
         try:
             async with self._session.request(
-                method, target, params=params, json=json, headers=headers, allow_redirects=False
+                method,
+                target,
+                params=params,
+                json=json,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=_GATE.get(),
             ) as response:
                 body = await _read(response.content)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -83,6 +113,10 @@ class Door:
 
 class _TooLarge(Exception):
     pass
+
+
+async def _ask(session: aiohttp.ClientSession, context: SimpleNamespace, sent: object) -> None:
+    context.trace_request_ctx()
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
@@ -122,6 +156,8 @@ def refusal(
             return _forbidden(problem, is_write=is_write)
         case _ if not is_write:
             return Unavailable(f"X answered HTTP {status}")
+        case 404 if problem is not None:
+            return NotThere("X has no such post (HTTP 404)")
         case _ if 400 <= status < 500 and status != 408 and problem is not None:
             return Rejected(f"X refuses the reply (HTTP {status})")
         case _:

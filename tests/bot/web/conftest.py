@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from bot.brakes.keeper import Brakes
 from bot.store.engine import Store
 from bot.store.roles import Role
 from bot.web.site import Site
@@ -64,7 +66,15 @@ def make_site(store: Store, clock: Clock, options: Options) -> Site:
         receive=receive,
         measure=measure,
         explain=explain,
+        brakes=make_brakes(store, clock),
     )
+
+
+def make_brakes(store: Store, clock: Clock) -> Brakes:
+    """Return brakes whose files lie beside the SQLite file."""
+    made = Brakes(store=store, folder=Path(f"{store.url.database}.brakes"), clock=clock)
+    made.open()
+    return made
 
 
 @pytest.fixture
