@@ -105,7 +105,7 @@ def make_classifier(settings: Settings) -> ClassifierEmbedder:
 def make_policy(settings: Settings) -> Policy:
     """Return the policy of the config. Raises ConfigError."""
     options: PolicySettings = checked(PolicySettings, settings.handoff, ("handoff",))
-    return options.policy()
+    return options.policy(brand=settings.brand)
 
 
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
