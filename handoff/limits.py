@@ -11,9 +11,9 @@ from handoff.situation import Situation
 
 def budget_spent(situation: Situation, policy: Policy) -> str | None:
     """Whoever writes again after two automatic answers was not helped by them, or is a bot."""
-    # A quote opens a conversation of its own: two bots that quote each other would never share one.
-    is_quote = situation.post.kind is PostKind.QUOTE
-    said = max(situation.auto_replies_24h, situation.traffic.author_24h if is_quote else 0)
+    # A quote opens a conversation of its own, and some networks name none: two bots would never share one.
+    is_adrift = situation.post.kind is PostKind.QUOTE or situation.post.root_id is None
+    said = max(situation.auto_replies_24h, situation.traffic.author_24h if is_adrift else 0)
     limit = policy.settings.auto_replies_per_day
     if said < limit:
         return None

@@ -47,7 +47,11 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.stream = TableStream(self.store, clock=lambda: self.now, holder="bench")
-        policy = PolicySettings.model_validate({"mode": self.mode, "earned": False, **self.policy}).policy()
+        self.adopt(mode=self.mode, **{"earned": False, **self.policy})
+
+    def adopt(self, **settings: Any) -> None:
+        """Let this be the policy from now on, as after a restart with another config."""
+        policy = PolicySettings.model_validate(settings).policy()
         self.hand_off = HandOffWork(
             store=self.store,
             stream=self.stream,

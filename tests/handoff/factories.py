@@ -62,6 +62,7 @@ def make_post(**changes: Any) -> Post:
         "author": Author(**{"channel": "x", "id": "u1", "handle": "ana", **author}),
         "text": "When do you open on Sundays?",
         "created_at": NOW - timedelta(minutes=5),
+        "root_id": "1",
         "addressed": True,
     }
     return Post(**values | changes)

@@ -356,6 +356,13 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], type, str]] = [
         "the bot has answered this author 2 times in 24 hours; 2 are allowed",
     ),
     (
+        "so does a reply of an unknown conversation",
+        {"post_root_id": None, "traffic": Traffic(author_24h=2)},
+        AUTO,
+        Draft,
+        "the bot has answered this author 2 times in 24 hours; 2 are allowed",
+    ),
+    (
         "too many to one author",
         {"traffic": Traffic(author_24h=5)},
         AUTO,

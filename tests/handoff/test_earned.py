@@ -40,10 +40,9 @@ def test_what_is_missing_is_just_enough(wrong: int, right: int, limit: float, le
 
 
 def test_an_intent_earns_its_way_and_loses_it_again() -> None:
-    limits = {"limit": 0.05, "least": 50}
-    assert missing(Record(), **limits) == 73
-    assert missing(Record(observed=73), **limits) == 0
-    assert missing(Record(observed=75, wrong=2), **limits) > 0
+    assert missing(Record(), limit=0.05, least=50) == 73
+    assert missing(Record(observed=73), limit=0.05, least=50) == 0
+    assert missing(Record(observed=75, wrong=2), limit=0.05, least=50) > 0
 
 
 def test_the_overview_says_what_is_missing_in_words() -> None:
