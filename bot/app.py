@@ -361,6 +361,7 @@ class App:
         site = Site(
             store=self.store,
             clock=self.clock,
+            policy=self.policy,
             settings=self.settings.web,
             ready=ready,
             metrics=metrics.exposition,

@@ -15,6 +15,7 @@ from bot.web.live import Live
 from bot.web.passwords import Passwords
 from classifiers.triage import Triage
 from classifiers.why import Why
+from handoff.policy import Policy
 
 Clock: TypeAlias = Callable[[], datetime]
 Ready: TypeAlias = Callable[[], Awaitable[tuple[bool, dict[str, object]]]]
@@ -64,6 +65,7 @@ class Parts:
 
     store: Store
     clock: Clock
+    policy: Policy
     settings: WebOptions
     passwords: Passwords
     live: Live

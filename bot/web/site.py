@@ -22,6 +22,7 @@ from bot.web.problems import problems
 from bot.web.route import ACCESS, refuse_undeclared
 from bot.web.routes import ROUTES
 from bot.web.why import REASONS, Reasons
+from handoff.policy import Policy
 
 log = structlog.get_logger()
 
@@ -64,6 +65,7 @@ class Site:
         *,
         store: Store,
         clock: Clock,
+        policy: Policy,
         settings: WebOptions,
         ready: Ready,
         metrics: Metrics,
@@ -73,6 +75,7 @@ class Site:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._policy = policy
         self._settings = settings
         self._ready = ready
         self._metrics = metrics
@@ -89,6 +92,7 @@ class Site:
         parts = Parts(
             store=self._store,
             clock=self._clock,
+            policy=self._policy,
             settings=self._settings,
             passwords=Passwords(),
             live=live,
