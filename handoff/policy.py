@@ -205,8 +205,8 @@ class PolicySettings(_Table):
         description="always go to people: a wrong word on fraud costs money, who asks for a person gets one, anger is "
         "fed by a ready-made answer; account_access is not among them: its answers are public how-to pages",
     )
-    sensitive_topics: tuple[Literal["danger", "safety", "health", "minors", "legal", "press"], ...] = Field(
-        ("danger", "safety", "health", "minors", "legal", "press"),
+    sensitive_topics: tuple[Literal["danger", "safety", "health", "minors", "legal", "press", "security"], ...] = Field(
+        ("danger", "safety", "health", "minors", "legal", "press", "security"),
         description="subjects recognised by words that always go to people; a clinic may take health out",
     )
     sensitive_words: tuple[str, ...] = Field(
