@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from classifiers.triage import Triage
     from connectors.protocol import Capabilities
     from handoff.decision import Decision
+    from handoff.earned import Record
     from handoff.knowledge.answer import Answers
     from handoff.policy import Policy
     from handoff.situation import Candidate
@@ -50,7 +51,7 @@ def answer(settings: Settings, channel: str, source: str | None, question: str) 
 
 async def _answer(settings: Settings, channel: str, source: str | None, question: str) -> list[str]:
     from bot.app import make_policy, read_articles, ready_store
-    from bot.store import articles
+    from bot.store import articles, verdicts
     from handoff.knowledge.answer import Answers
     from handoff.knowledge.search import Index
 
@@ -65,6 +66,7 @@ async def _answer(settings: Settings, channel: str, source: str | None, question
             entries = await store.read(articles.entries)
             if not entries:
                 return ["The store holds no article; run: harken knowledge import DIR"]
+            records = await store.read(verdicts.everything, now=datetime.now(UTC), within=policy.judged_within)
             index = Index(entries, encoder_languages=policy.settings.languages)
             explanation = await explain(
                 question,
@@ -75,6 +77,7 @@ async def _answer(settings: Settings, channel: str, source: str | None, question
                 answers=Answers(index, signature=policy.settings.signature),
                 policy=policy,
                 now=datetime.now(UTC),
+                records=records,
             )
     return [*notes, *told(explanation)]
 
@@ -105,11 +108,16 @@ async def explain(
     answers: Answers,
     policy: Policy,
     now: datetime,
+    records: Mapping[tuple[str, str], Record],
 ) -> Explanation:
-    """Return what would be done if a customer wrote *question* to us on *channel* at *now*."""
+    """Return what would be done if a customer wrote *question* to us on *channel* at *now*.
+
+    records: what people thought of earlier answers, by intent and source.
+    """
     from classifiers.triage import Text
     from connectors.post import Author, Post
     from handoff.decision import decide
+    from handoff.earned import NOTHING
     from handoff.knowledge.answer import Voice
     from handoff.knowledge.search import Query
     from handoff.situation import Situation
@@ -127,7 +135,13 @@ async def explain(
         addressed=True,
     )
     situation = Situation(
-        post=post, source=source, capabilities=capabilities, now=now, triage=triage, answers=candidates
+        post=post,
+        source=source,
+        capabilities=capabilities,
+        now=now,
+        triage=triage,
+        answers=candidates,
+        record=records.get((triage.intent.label, source), NOTHING),
     )
     return Explanation(triage=triage, candidates=candidates, decision=decide(situation, policy))
 
