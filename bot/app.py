@@ -146,7 +146,7 @@ def make_classifier(settings: Settings) -> ClassifierEmbedder:
 def make_policy(settings: Settings) -> Policy:
     """Return the policy of the config. Raises ConfigError."""
     options: PolicySettings = checked(PolicySettings, settings.handoff, ("handoff",))
-    return options.policy()
+    return options.policy(brand=settings.brand)
 
 
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
@@ -437,6 +437,7 @@ class App:
             desks_for=self.desks_for,
             clock=self.clock,
             brakes=self.brakes,
+            slots=self.standards.slots,
         )
         retract = RetractWork(
             store=self.store,
@@ -471,6 +472,7 @@ class App:
         site = Site(
             store=self.store,
             clock=self.clock,
+            policy=self.policy,
             settings=self.settings.web,
             ready=ready,
             metrics=metrics.exposition,

@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "bot.commands.check",
     "db": "bot.commands.db",
     "evaluate": "bot.commands.evaluate",
+    "guards": "bot.commands.guards",
     "key": "bot.commands.people",
     "knowledge": "bot.commands.knowledge",
     "labels": "bot.commands.labels",

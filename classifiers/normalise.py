@@ -49,6 +49,9 @@ _CODE = regex.compile(
 _INSIDE = regex.compile(r"^\p{L}+(?:[013457$@]{1,2}\p{L}+)+$")
 _SPACED = regex.compile(r"(?<!\w)\p{L}(?P<gap>[ .*_-])\p{L}(?:(?P=gap)\p{L}){2,}(?!\w)")
 _APART = regex.compile(r"[ .*_-]")
+_NO_LETTER = regex.compile(r"[^\p{L}]+")
+# Upper-case I, small l and the digit 1 are one stroke in most fonts.
+_DRAWN = str.maketrans("013457$@!8€+|iı", "oleastsalbetlll")
 _READINGS = tuple(str.maketrans("013457$@!8€+|", signs) for signs in ("oieastsaibetl", "oleastsalbeti"))
 _LATIN = regex.compile(r"\p{Latin}")
 _ALIKE = regex.compile(r"[\p{Cyrillic}\p{Greek}\p{Armenian}]")
@@ -122,6 +125,16 @@ def _unleet(word: str, pieces: Callable[[str], int]) -> str:
     if _INSIDE.search(word) and pieces(readings[0].lower()) + 2 <= pieces(word):
         return readings[0]
     return word
+
+
+def skeleton(text: str) -> str:
+    """Return what a name looks like, for comparing names: Latin letters only, look-alikes and drawn digits made one.
+
+    "N1mbrооk", "Nimbrook" and "NIMBROOK" look alike, and so do "rn" and "m". Never shown; for whole names, not texts.
+    """
+    plain = unicodedata.normalize("NFD", clean(text).translate(_LOOK_ALIKES).casefold().translate(_LOOK_ALIKES))
+    letters: str = _NO_LETTER.sub("", plain.translate(_DRAWN))
+    return letters.replace("rn", "m").replace("vv", "w").replace("cl", "d")
 
 
 def emoji_words(text: str) -> str:

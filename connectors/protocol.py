@@ -34,7 +34,10 @@ class SendClass(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a channel can do, as data: callers ask flags, never names."""
+    """What a channel can do, as data: callers ask flags, never names.
+
+    reply_within: a post older than this takes no reply there; None where the network sets no end.
+    """
 
     send_class: SendClass
     length: LengthRule | None = None
@@ -48,6 +51,7 @@ class Capabilities:
     lookup_batch: int = 100
     keyed_for: timedelta | None = None
     settle_after: timedelta = timedelta(minutes=2)
+    reply_within: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

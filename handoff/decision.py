@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TypeAlias
 
 from handoff import guards, priority, reading
+from handoff.consent import Wish, wish
+from handoff.earned import told
 from handoff.policy import Mode, Policy
 from handoff.routing import queue_for
 from handoff.situation import Candidate, Situation
@@ -60,6 +62,8 @@ def decide(situation: Situation, policy: Policy) -> Decision:
         return Ignore(reasons=over)
     if situation.already_answered and situation.post.edited_at is None:
         return Ignore(reasons=["we have already replied to it"])
+    if asked := _wish(situation):
+        return Ignore(reasons=[asked])
     if situation.triage is None:
         return _escalate(situation, policy, ["untriaged: no model could judge this post"])
     pressing = _pressing(situation, policy)
@@ -75,12 +79,15 @@ def decide(situation: Situation, policy: Policy) -> Decision:
         return _escalate(situation, policy, pressing)
     silences = guards.objections(guards.SILENCES, situation, policy)
     cautions = guards.objections(guards.CAUTIONS, situation, policy)
-    answer = reading.best(situation)
+    answer = reading.best(situation, policy)
     if answer is None or silences:
         return _people(situation, policy, pressing=pressing, silences=silences)
     found = f"{answer.slug} answers it ({answer.confidence:.2f})"
     if mode is Mode.AUTO and not cautions:
-        return AutoReply(answer=answer, reasons=[found, f"{intent} on {situation.source} is answered automatically"])
+        why = [found, f"{intent} on {situation.source} is answered automatically"]
+        if policy.must_earn(situation.source, intent):
+            why.append(told(situation.record, intent, situation.source, limit=policy.settings.error_limit))
+        return AutoReply(answer=answer, reasons=why)
     rank = priority.rank(situation, policy)
     return Draft(
         answer=answer,
@@ -91,6 +98,19 @@ def decide(situation: Situation, policy: Policy) -> Decision:
             dict.fromkeys([found, *(cautions or [f"a person approves {intent} on {situation.source}"]), *rank.reasons])
         ),
     )
+
+
+def _wish(situation: Situation) -> str | None:
+    """Return what a post says that only asks the bot to stop, or to go on: the store has heeded it already."""
+    if not reading.speaks_to_us(situation):
+        return None
+    match wish(situation.post.text, is_private=situation.post.is_private):
+        case Wish.STOP:
+            return "its author asked not to be answered by a bot; that is kept"
+        case Wish.START:
+            return "its author lets the bot answer again"
+        case _:
+            return None
 
 
 def _pressing(situation: Situation, policy: Policy) -> list[str]:
@@ -116,6 +136,8 @@ def _idle(situation: Situation, policy: Policy, *, pressing: list[str]) -> str |
         return None
     if idle:
         return f"nothing to act on: {reading.intent(situation)}"
+    if situation.muted:
+        return "a person muted the bot for its author, and nothing in it presses"
     if situation.post.author.is_bot and not reading.is_complaint(situation):
         return "its author is a bot, and nothing in it presses"
     if not reading.speaks_to_us(situation) and not reading.is_complaint(situation):
@@ -133,7 +155,7 @@ def _escalate(situation: Situation, policy: Policy, reasons: Sequence[str]) -> E
     rank = priority.rank(situation, policy)
     # Where a subject needs care, a ready-made wording beside the post would invite to send it.
     careful = bool(reading.topics(situation, policy))
-    likely = reading.best(situation) if not guards.unlikely_answer(situation, policy) else None
+    likely = reading.best(situation, policy) if not guards.unlikely_answer(situation, policy) else None
     return Escalate(
         queue=queue_for(situation, policy),
         priority=rank.level,

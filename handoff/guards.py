@@ -1,7 +1,8 @@
 """Reasons not to speak. Each guard looks at one thing and returns a sentence a social team understands, or None.
 
 ``SILENCES`` forbid a prepared answer altogether: a draft too, because a person should write, or nobody. ``CAUTIONS``
-forbid only that the bot speaks alone. All of them together stand before every word the bot says by itself.
+forbid only that the bot speaks alone. All of them together stand before every word the bot says by itself, when it is
+decided and once more when it is about to leave (``leaving``).
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import TypeAlias
 
 from connectors.post import PostKind
 from connectors.protocol import SendClass
-from handoff import reading
-from handoff.policy import Policy
+from handoff import limits, reading
+from handoff.earned import told
+from handoff.lookalike import imitates
+from handoff.policy import Mode, Policy
 from handoff.sensitive import IN_WORDS
 from handoff.situation import Situation
 
@@ -34,6 +37,23 @@ def bot_author(situation: Situation, policy: Policy) -> str | None:
     return "its author is a bot" if situation.post.author.is_bot else None
 
 
+def opted_out(situation: Situation, policy: Policy) -> str | None:
+    """Who asked the bot to stop is left alone by it for good, drafts included; people may still help."""
+    return "its author asked not to be answered by a bot" if situation.opted_out_at else None
+
+
+def muted(situation: Situation, policy: Policy) -> str | None:
+    """Somebody of ours decided that the bot leaves this author alone."""
+    return "a person muted the bot for its author" if situation.muted else None
+
+
+def look_alike(situation: Situation, policy: Policy) -> str | None:
+    """Talking with an account that imitates us makes it look real."""
+    if situation.post.is_own or not imitates(situation.post.author, (*policy.names, *situation.own_names)):
+        return None
+    return "its author's name imitates ours"
+
+
 def not_addressed(situation: Situation, policy: Policy) -> str | None:
     """Who does not speak to us did not ask us; networks forbid automated replies there (X automation rules)."""
     return None if reading.speaks_to_us(situation) else "it does not speak to us; it was found by search"
@@ -52,6 +72,14 @@ def case_open(situation: Situation, policy: Policy) -> str | None:
 def network_refuses(situation: Situation, policy: Policy) -> str | None:
     """The network's own rules go before ours."""
     return None if situation.may_reply is None else f"the network allows no reply here: {situation.may_reply.reason}"
+
+
+def window_closed(situation: Situation, policy: Policy) -> str | None:
+    """Some networks take an answer for a time only."""
+    window = situation.capabilities.reply_within
+    if window is None or situation.now - situation.post.created_at <= window:
+        return None
+    return f"the network takes no reply to a post older than {window.total_seconds() / 3600:g} hours"
 
 
 def listen_only(situation: Situation, policy: Policy) -> str | None:
@@ -94,12 +122,12 @@ def spam(situation: Situation, policy: Policy) -> str | None:
 
 def no_answer(situation: Situation, policy: Policy) -> str | None:
     """Nothing is said that was not approved."""
-    return "no article answers it" if reading.best(situation) is None else None
+    return "no article answers it" if reading.best(situation, policy) is None else None
 
 
 def unlikely_answer(situation: Situation, policy: Policy) -> str | None:
     """A wrong draft costs more reading than writing."""
-    answer = reading.best(situation)
+    answer = reading.best(situation, policy)
     if answer is None or answer.confidence >= policy.settings.draft_answer_confidence:
         return None
     return f"no article is likely to answer it (best {answer.confidence:.2f})"
@@ -107,8 +135,16 @@ def unlikely_answer(situation: Situation, policy: Policy) -> str | None:
 
 def too_long(situation: Situation, policy: Policy) -> str | None:
     """The network would refuse it, or cut it."""
-    answer = reading.best(situation)
+    answer = reading.best(situation, policy)
     return None if answer is None or answer.fits else f"the answer {answer.slug} is too long for this network"
+
+
+def private_matter(situation: Situation, policy: Policy) -> str | None:
+    """What is not for the public is not answered there, except by asking to write to us privately."""
+    answer = reading.best(situation, policy)
+    if not reading.is_private_matter(situation, policy) or (answer is not None and answer.is_private_door):
+        return None
+    return "it is a private matter, and no article asks to write to us privately"
 
 
 def urgent(situation: Situation, policy: Policy) -> str | None:
@@ -130,12 +166,23 @@ def stale(situation: Situation, policy: Policy) -> str | None:
     return f"it is older than {policy.settings.stale_after_hours:g} hours" if age > policy.stale_after else None
 
 
-def budget_spent(situation: Situation, policy: Policy) -> str | None:
-    """Whoever writes again after two automatic answers was not helped by them, or is a bot."""
-    limit = policy.settings.auto_replies_per_day
-    if situation.auto_replies_24h < limit:
+def quiet_hours(situation: Situation, policy: Policy) -> str | None:
+    """At night a bot that chatters looks like one, and nobody is there who could correct it."""
+    return "it is in the quiet hours" if policy.is_quiet(situation.source, situation.now) else None
+
+
+def unearned(situation: Situation, policy: Policy) -> str | None:
+    """An intent starts with drafts on each source; people's verdicts on them earn it to be answered alone."""
+    settings, intent, source = policy.settings, reading.intent(situation), situation.source
+    if policy.mode(source, intent) is not Mode.AUTO or not policy.must_earn(source, intent):
         return None
-    return f"the bot has answered this author {situation.auto_replies_24h} times in 24 hours; {limit} are allowed"
+    record = situation.record
+    if record.observed < settings.error_observations:
+        seen = f"{record.observed} of the {settings.error_observations} answers that it takes were judged by people"
+        return f"{intent} on {source} has not earned it yet: {seen}"
+    if record.bound < settings.error_limit:
+        return None
+    return told(record, intent, source, limit=settings.error_limit)
 
 
 def unsure_intent(situation: Situation, policy: Policy) -> str | None:
@@ -148,7 +195,7 @@ def unsure_intent(situation: Situation, policy: Policy) -> str | None:
 
 def unsure_answer(situation: Situation, policy: Policy) -> str | None:
     """A wrong public answer costs more than a late one."""
-    answer, wanted = reading.best(situation), policy.settings.auto_answer_confidence
+    answer, wanted = reading.best(situation, policy), policy.settings.auto_answer_confidence
     if answer is None or answer.confidence >= wanted:
         return None
     return f"the answer is not sure enough ({answer.confidence:.2f}; {wanted:.2f} is needed)"
@@ -156,7 +203,7 @@ def unsure_answer(situation: Situation, policy: Policy) -> str | None:
 
 def other_language(situation: Situation, policy: Policy) -> str | None:
     """Nobody expects to be answered in public in a language they did not use."""
-    answer = reading.best(situation)
+    answer = reading.best(situation, policy)
     if answer is None or situation.triage is None or policy.settings.answer_in_other_language:
         return None
     asked, given = situation.triage.language.label, answer.locale.partition("-")[0]
@@ -165,20 +212,36 @@ def other_language(situation: Situation, policy: Policy) -> str | None:
     return None if asked == given else f"it is written in {asked}, the answer in {given}"
 
 
+def deleted(situation: Situation, policy: Policy) -> str | None:
+    """Asked when a reply is about to leave: there is nothing left to answer."""
+    return "the post was deleted" if situation.is_deleted else None
+
+
+def edited(situation: Situation, policy: Policy) -> str | None:
+    """Asked when a reply is about to leave: the words were chosen for what stood there before."""
+    if situation.written_for in (None, situation.post.revision):
+        return None
+    return "the post was edited"
+
+
 SILENCES: Sequence[Guard] = (
     own_post,
     repost,
     bot_author,
     not_addressed,
+    opted_out,
+    muted,
     answered,
     case_open,
     network_refuses,
+    window_closed,
     listen_only,
     untriaged,
     people_only,
     sensitive,
     abusive,
     spam,
+    look_alike,
     no_answer,
     unlikely_answer,
     too_long,
@@ -186,15 +249,34 @@ SILENCES: Sequence[Guard] = (
 CAUTIONS: Sequence[Guard] = (
     urgent,
     private,
+    private_matter,
     stale,
-    budget_spent,
+    quiet_hours,
     unsure_intent,
     unsure_answer,
     other_language,
+    unearned,
+    limits.budget_spent,
+    limits.author_cap,
+    limits.conversation_cap,
+    limits.braked,
+    limits.same_text,
+    limits.article_cap,
+    limits.source_cap,
+    limits.total_cap,
 )
 GUARDS: Sequence[Guard] = (*SILENCES, *CAUTIONS)
 
+GONE: Sequence[Guard] = (deleted, edited, answered)
+"""Why a reply that waits comes to nothing, and nobody needs to see to it: gone, decided anew already, or answered."""
+
 
 def objections(guards: Sequence[Guard], situation: Situation, policy: Policy) -> list[str]:
-    """Return what *guards* have against speaking, in their order."""
-    return [reason for guard in guards if (reason := guard(situation, policy)) is not None]
+    """Return what *guards* have against speaking, in their order; those switched off are not asked."""
+    return [reason for _, reason in named(guards, situation, policy)]
+
+
+def named(guards: Sequence[Guard], situation: Situation, policy: Policy) -> list[tuple[str, str]]:
+    """Return name and reason of each of *guards* that objects."""
+    asked = (guard for guard in guards if policy.is_on(guard.__name__))
+    return [(guard.__name__, reason) for guard in asked if (reason := guard(situation, policy)) is not None]

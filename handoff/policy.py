@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from classifiers.triage import INTENTS
+from handoff import switches
 from handoff.sensitive import Lexicon, Topic
 
 UNTRIAGED = "untriaged"
@@ -35,15 +37,89 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class QuietHours(_Table):
+    """``[handoff.quiet_hours]``: from when to when the bot says nothing alone, every day, in one time zone."""
+
+    start: time = Field(description="the first quiet minute, such as 22:00")
+    end: time = Field(description="the first minute that is not quiet any more, such as 07:00")
+    zone: str = Field("UTC", description="IANA name, such as Europe/Berlin")
+
+    @field_validator("start", "end")
+    @classmethod
+    def _no_zone(cls, value: time) -> time:
+        if value.tzinfo is not None:
+            raise ValueError("write the time alone, such as 22:00; the zone has a key of its own")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(
+                f"{value!r} is no time zone here; write an IANA name such as Europe/Berlin (pip install tzdata where "
+                "the system has none)"
+            ) from error
+        return value
+
+    def hold(self, now: datetime) -> bool:
+        """Tell whether it is quiet at *now*; equal start and end mean the whole day."""
+        here = now.astimezone(ZoneInfo(self.zone)).time()
+        if self.start < self.end:
+            return self.start <= here < self.end
+        return here >= self.start or here < self.end
+
+
 class SourcePolicy(_Table):
-    """``[handoff.sources.NAME]``: modes of one source."""
+    """``[handoff.sources.NAME]``: what is different on one source."""
 
     mode: Mode | None = None
     intents: dict[str, Mode] = Field(default_factory=dict)
+    earned: bool | dict[str, bool] | None = None
+    quiet_hours: QuietHours | None = None
 
     @field_validator("intents")
     @classmethod
     def _known_intents(cls, value: dict[str, Mode]) -> dict[str, Mode]:
+        _check(value)
+        return value
+
+    @field_validator("earned")
+    @classmethod
+    def _known_earners(cls, value: bool | dict[str, bool] | None) -> bool | dict[str, bool] | None:
+        if isinstance(value, dict):
+            _check(value)
+        return value
+
+
+class CapSettings(_Table):
+    """``[handoff.caps]``: how much the bot says by itself; what goes beyond waits for a person.
+
+    Ours to choose: far above what one brand's ordinary hour needs, far below what reads as a machine gone wild.
+    """
+
+    author_per_day: int = Field(5, ge=0, description="to one author in 24 hours, in all conversations")
+    conversation_per_hour: int = Field(20, ge=0, description="in one conversation, to anybody")
+    article_per_hour: int = Field(60, ge=0, description="of one article, everywhere")
+    same_text_per_hour: int = Field(30, ge=0, description="of the same or a nearly equal text on one source")
+    source_per_hour: int = Field(120, ge=0, description="on one source")
+    total_per_hour: int = Field(300, ge=0, description="everywhere")
+    brake_replies: int = Field(
+        20, ge=1, description="of one article within brake_minutes: after these it waits until a person releases it"
+    )
+    brake_minutes: float = Field(10.0, gt=0, le=60, description="how soon so many are a burst")
+
+
+class PrivateSettings(_Table):
+    """``[handoff.private]``: matters that are not for the public."""
+
+    article: str = Field("", description="slug of the article that asks to write privately, with a link per channel")
+    intents: tuple[str, ...] = Field((), description="intents that are private by nature, such as account_access")
+
+    @field_validator("intents")
+    @classmethod
+    def _known_intents(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         _check(value)
         return value
 
@@ -96,6 +172,26 @@ class PolicySettings(_Table):
     auto_replies_per_day: int = Field(
         2, ge=0, description="to one author in one conversation in 24 hours; a bot that answers a bot stops here"
     )
+    earned: bool = Field(
+        True,
+        description="speak alone only where people's verdicts on earlier answers earned it; false is your own risk",
+    )
+    error_limit: Share = Field(
+        0.05, gt=0, description="share of wrong answers a brand bears: the upper end of a 95 % interval must be below"
+    )
+    error_observations: int = Field(
+        50, ge=1, description="judged answers needed at least; 73 without a fault are needed at 5 % anyway"
+    )
+    error_days: float = Field(90.0, gt=0, le=3660, description="how far back verdicts count, so that it can be lost")
+    guards: dict[str, bool] = Field(default_factory=dict, description="guards switched off; see harken guards")
+    quiet_hours: QuietHours | None = Field(
+        None, description="the bot says nothing alone then; a source may have its own"
+    )
+    caps: CapSettings = Field(CapSettings(), description="how much the bot says by itself")
+    private: PrivateSettings = Field(PrivateSettings(), description="matters that are not for the public")
+    names: tuple[str, ...] = Field(
+        (), description="further names of the brand; accounts that imitate one are not answered by the bot"
+    )
     answer_in_other_language: bool = Field(
         False, description="speak alone in another language than the customer's; drafts may always"
     )
@@ -109,8 +205,8 @@ class PolicySettings(_Table):
         description="always go to people: a wrong word on fraud costs money, who asks for a person gets one, anger is "
         "fed by a ready-made answer; account_access is not among them: its answers are public how-to pages",
     )
-    sensitive_topics: tuple[Literal["danger", "safety", "health", "minors", "legal", "press"], ...] = Field(
-        ("danger", "safety", "health", "minors", "legal", "press"),
+    sensitive_topics: tuple[Literal["danger", "safety", "health", "minors", "legal", "press", "security"], ...] = Field(
+        ("danger", "safety", "health", "minors", "legal", "press", "security"),
         description="subjects recognised by words that always go to people; a clinic may take health out",
     )
     sensitive_words: tuple[str, ...] = Field(
@@ -148,6 +244,13 @@ class PolicySettings(_Table):
         _check(value)
         return value
 
+    @field_validator("guards")
+    @classmethod
+    def _may_be_switched(cls, value: dict[str, bool]) -> dict[str, bool]:
+        if faults := [fault for name in value if (fault := switches.fault(name))]:
+            raise ValueError("; ".join(faults))
+        return value
+
     @field_validator("queues")
     @classmethod
     def _known_queues(cls, value: dict[str, str]) -> dict[str, str]:
@@ -167,10 +270,11 @@ class PolicySettings(_Table):
                 raise ValueError(f"{word!r} would match everything; write a word")
         return value
 
-    def policy(self) -> Policy:
-        """Return the policy that these settings describe."""
+    def policy(self, *, brand: str = "") -> Policy:
+        """Return the policy that these settings describe. brand: its name, beside those of ``names``."""
         topics = [Topic(name) for name in self.sensitive_topics]
-        return Policy(self, Lexicon(own=self.sensitive_words, topics=topics))
+        names = tuple(name for name in (brand, *self.names) if name)
+        return Policy(self, Lexicon(own=self.sensitive_words, topics=topics), names)
 
 
 def _check(names: Iterable[str]) -> None:
@@ -185,6 +289,7 @@ class Policy:
 
     settings: PolicySettings
     lexicon: Lexicon
+    names: tuple[str, ...] = ()
 
     def mode(self, source: str, intent: str) -> Mode:
         """Return how far the bot goes for *intent* on *source*.
@@ -197,9 +302,35 @@ class Policy:
         named = [mode for mode in (here.mode, self.settings.intents.get(intent)) if mode is not None]
         return min(named, key=_CAUTION.__getitem__, default=self.settings.mode)
 
+    def must_earn(self, source: str, intent: str) -> bool:
+        """Tell whether speaking alone about *intent* on *source* has to be earned by people's verdicts."""
+        here = self.settings.sources.get(source, SourcePolicy()).earned
+        if isinstance(here, dict):
+            here = here.get(intent)
+        return self.settings.earned if here is None else here
+
+    def is_on(self, guard: str) -> bool:
+        """Tell whether *guard* is heeded."""
+        return self.settings.guards.get(guard, True)
+
+    def is_quiet(self, source: str, now: datetime) -> bool:
+        """Tell whether *source* has quiet hours at *now*: its own, or everybody's."""
+        hours = self.settings.sources.get(source, SourcePolicy()).quiet_hours or self.settings.quiet_hours
+        return hours is not None and hours.hold(now)
+
     def topics(self, text: str) -> tuple[Topic, ...]:
         """Return the sensitive topics whose words stand in *text*, the gravest first."""
         return self.lexicon.topics(text)
+
+    @property
+    def brake_within(self) -> timedelta:
+        """How soon ``caps.brake_replies`` automatic replies of one article are a burst."""
+        return timedelta(minutes=self.settings.caps.brake_minutes)
+
+    @property
+    def judged_within(self) -> timedelta:
+        """How far back people's verdicts on answers count."""
+        return timedelta(days=self.settings.error_days)
 
     @property
     def stale_after(self) -> timedelta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from handoff.personal import shows_personal_data
 from handoff.policy import UNTRIAGED, Policy
 from handoff.sensitive import PRESSING, Topic
 from handoff.situation import Candidate, ContactKind, Situation
@@ -33,9 +34,19 @@ def speaks_to_us(situation: Situation) -> bool:
     return situation.post.addressed or situation.post.is_private
 
 
-def best(situation: Situation) -> Candidate | None:
-    """Return the likeliest answer that has words to say."""
-    return next((answer for answer in situation.answers if answer.wording), None)
+def best(situation: Situation, policy: Policy) -> Candidate | None:
+    """Return the likeliest answer that has words to say; to a private matter, the one that asks to write privately."""
+    worded = [answer for answer in situation.answers if answer.wording]
+    if is_private_matter(situation, policy) and (door := next((each for each in worded if each.is_private_door), None)):
+        return door
+    return next((answer for answer in worded if not answer.is_private_door), None)
+
+
+def is_private_matter(situation: Situation, policy: Policy) -> bool:
+    """Tell whether a public post is about something that is not for the public: by its intent, or by what it shows."""
+    if situation.post.is_private or not policy.is_on("private_matter"):
+        return False
+    return intent(situation) in policy.settings.private.intents or shows_personal_data(text(situation))
 
 
 def nothing_to_do(situation: Situation, policy: Policy) -> float:

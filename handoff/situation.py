@@ -10,6 +10,8 @@ from enum import StrEnum
 from classifiers.triage import Triage
 from connectors.post import Post, Refusal
 from connectors.protocol import Capabilities
+from handoff.earned import NOTHING, Record
+from handoff.traffic import SILENCE, Traffic
 
 
 class ContactKind(StrEnum):
@@ -40,6 +42,7 @@ class Candidate:
     """An approved article that may answer the post, rendered for its channel.
 
     confidence: probability that it answers, 0 to 1. wording: the exact public text. fits: within the network's limit.
+    is_private_door: it only asks to write to us privately.
     """
 
     article_id: int
@@ -49,6 +52,7 @@ class Candidate:
     wording: str
     confidence: float
     fits: bool = True
+    is_private_door: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,12 @@ class Situation:
     source: name in the config. triage: None when no model could judge it. thread: posts above it, root first.
     history: oldest first, this customer on this channel. answers: best first. may_reply: the network's own refusal.
     already_answered: we replied to this very post. auto_replies_24h: what the bot alone said to this author in this
-    conversation. open_case: key of an unresolved case of this customer in this conversation.
+    conversation. open_case: key of an unresolved case of this customer in this conversation. opted_out_at: when the
+    author asked the bot to stop. muted: a person silenced the bot for this author. own_names: how our account calls
+    itself there. record: what people thought of answers to this intent here. traffic: what the bot said lately.
+
+    Before a reply leaves: is_deleted: the post is gone. words: about to be said. written_for: the
+    post's revision when they were chosen.
     """
 
     post: Post
@@ -73,3 +82,11 @@ class Situation:
     already_answered: bool = False
     auto_replies_24h: int = 0
     open_case: str | None = None
+    opted_out_at: datetime | None = None
+    muted: bool = False
+    own_names: Sequence[str] = ()
+    record: Record = NOTHING
+    traffic: Traffic = SILENCE
+    is_deleted: bool = False
+    words: str | None = None
+    written_for: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from classifiers.triage import Triage
     from connectors.protocol import Capabilities
     from handoff.decision import Decision
+    from handoff.earned import Record
     from handoff.knowledge.answer import Answers
     from handoff.policy import Policy
     from handoff.situation import Candidate
@@ -87,21 +88,26 @@ def answer(
 async def _answer(
     settings: Settings, channel: str, source: str | None, folder: Path | None, question: str
 ) -> list[str]:
-    from bot.app import make_policy
+    from bot.app import make_policy, make_standards, ready_store
+    from bot.store import verdicts
     from handoff.knowledge.answer import Answers
 
     policy = make_policy(settings)
     name, capabilities, notes = _place(settings, channel, source)
     async with warm(settings) as engine, searching(settings, engine, folder) as (index, more):
+        now = datetime.now(UTC)
+        with ready_store(settings) as store:
+            records = await store.read(verdicts.everything, now=now, within=policy.judged_within)
         explanation = await explain(
             question,
             channel=channel,
             source=name,
             capabilities=capabilities,
             engine=engine,
-            answers=Answers(index, signature=policy.settings.signature),
+            answers=Answers(index, signature=policy.settings.signature, slots=make_standards(settings).slots),
             policy=policy,
-            now=datetime.now(UTC),
+            now=now,
+            records=records,
         )
     return [*notes, *more, *told(explanation)]
 
@@ -132,11 +138,16 @@ async def explain(
     answers: Answers,
     policy: Policy,
     now: datetime,
+    records: Mapping[tuple[str, str], Record],
 ) -> Explanation:
-    """Return what would be done if a customer wrote *question* to us on *channel* at *now*."""
+    """Return what would be done if a customer wrote *question* to us on *channel* at *now*.
+
+    records: what people thought of earlier answers, by intent and source.
+    """
     from classifiers.triage import Text
     from connectors.post import Author, Post
     from handoff.decision import decide
+    from handoff.earned import NOTHING
     from handoff.knowledge.answer import Voice
     from handoff.knowledge.search import Query
     from handoff.situation import Situation
@@ -154,7 +165,13 @@ async def explain(
         addressed=True,
     )
     situation = Situation(
-        post=post, source=source, capabilities=capabilities, now=now, triage=triage, answers=candidates
+        post=post,
+        source=source,
+        capabilities=capabilities,
+        now=now,
+        triage=triage,
+        answers=candidates,
+        record=records.get((triage.intent.label, source), NOTHING),
     )
     return Explanation(triage=triage, candidates=candidates, decision=decide(situation, policy))
 

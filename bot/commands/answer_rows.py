@@ -41,7 +41,7 @@ async def searching(
     settings: Settings, engine: ClassifierEmbedder, folder: Path | None
 ) -> AsyncIterator[tuple[Index, list[str]]]:
     """Give all articles of *folder*, or of the store, ready to be asked, and notes. Raises ConfigError without any."""
-    from bot.app import make_policy, read_articles, ready_store
+    from bot.app import make_policy, make_standards, read_articles, ready_store
     from bot.store import articles
     from handoff.knowledge.search import Index
 
@@ -51,11 +51,12 @@ async def searching(
         yield Index(entries, sure_languages=languages), notes
         return
     configured = read_articles(settings)
+    now = datetime.now(UTC)
     with ready_store(settings) as store:
         if configured is not None:
-            await store.write(articles.put_all, configured, now=datetime.now(UTC))
+            await store.write(articles.take_folder, configured, standards=make_standards(settings), now=now)
         await articles.refresh_vectors(store, engine, model=engine.foundation)
-        kept = await store.read(articles.entries)
+        kept = await store.read(articles.entries, now=now)
         if not kept:
             raise ConfigError("the store holds no article; run: harken knowledge import DIR, or name --knowledge DIR")
         yield Index(kept, sure_languages=languages), []
@@ -85,7 +86,7 @@ def answer_rows(settings: Settings, asked: Asked, source: Path, target: Path | N
 
 
 async def _answer_rows(settings: Settings, asked: Asked, lines: IO[bytes], out: IO[bytes]) -> None:
-    from bot.app import make_policy
+    from bot.app import make_policy, make_standards
     from handoff.knowledge.answer import Answers, Voice
 
     policy = make_policy(settings).settings
@@ -93,7 +94,7 @@ async def _answer_rows(settings: Settings, asked: Asked, lines: IO[bytes], out: 
     async with warm(settings) as engine, searching(settings, engine, asked.folder) as (index, notes):
         for note in notes:
             click.echo(note, err=True)
-        answers = Answers(index, signature=policy.signature)
+        answers = Answers(index, signature=policy.signature, slots=make_standards(settings).slots)
         rows = _questions(lines)
         while some := [*islice(rows, BATCH)]:
             queries = await _queries(engine, some)

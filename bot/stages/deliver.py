@@ -16,7 +16,7 @@ from bot.store import brakes, cases, jobs, posts, replies
 from bot.store.cases import Late
 from bot.store.engine import Store
 from bot.store.jobs import Job
-from bot.store.replies import Aftermath, Errand, Stop
+from bot.store.replies import Aftermath, Errand, Standing, Stop
 from bot.store.situations import Known
 from bot.store.tables import Origin, ReplyState, Stage
 from bot.stream.protocol import Stream
@@ -26,10 +26,14 @@ from connectors.protocol import Capabilities, Connector, Gate, Replier, SendClas
 from connectors.registry import Clock
 from handoff.brake import targets
 from handoff.context import context_of
+from handoff.knowledge.answer import Voice as Speech
+from handoff.knowledge.answer import word
+from handoff.knowledge.slots import NO_SLOTS, Slots
+from handoff.leaving import Objection, Voice, Words, objection
 from handoff.policy import Policy
 from handoff.priority import rank
 from handoff.routing import queue_for
-from handoff.situation import Situation
+from handoff.situation import Candidate, Situation
 from handoff.sla import due_at
 
 log = structlog.get_logger()
@@ -72,6 +76,7 @@ class DeliverWork:
         desks_for: Callable[[str], Sequence[str]],
         clock: Clock,
         brakes: Brakes,
+        slots: Slots = NO_SLOTS,
     ) -> None:
         self._store = store
         self._stream = stream
@@ -80,6 +85,7 @@ class DeliverWork:
         self._desks_for = desks_for
         self._clock = clock
         self._brakes = brakes
+        self._slots = slots
 
     async def run(self, jobs: Sequence[Job]) -> None:
         """Send, or settle, each reply."""
@@ -130,7 +136,7 @@ class DeliverWork:
         if isinstance(begun, Errand):
             await self._say(connector, begun, job, gate)
         elif begun is not None:
-            metrics.reply_blocked.labels(guard="withdrawn").inc()
+            metrics.reply_blocked.labels(guard=begun.guard).inc()
             metrics.replies.labels(network=errand.reply.target.channel, outcome="cancelled").inc()
 
     async def _gate(self, errand: Errand, job: Job, otherwise: str) -> Gate | None:
@@ -155,8 +161,15 @@ class DeliverWork:
         return None
 
     async def _begin(self, errand: Errand, job: Job, otherwise: str) -> Errand | Stop | None:
-        aftermath = self._late(errand, otherwise)
-        begun = await self._store.write(replies.begin, errand, now=self._clock(), job_id=job.id, aftermath=aftermath)
+        begun = await self._store.write(
+            replies.begin,
+            errand,
+            now=self._clock(),
+            job_id=job.id,
+            judge=self._judge,
+            aftermath=self._late(errand, otherwise),
+            policy=self._policy,
+        )
         self._stream.wake(Stage.OPEN_TICKET)
         return begun
 
@@ -288,6 +301,59 @@ class DeliverWork:
                 cases.escalate_late(session, errand.post_id, reason=why, judge=judge, now=self._clock())
 
         return escalate
+
+    def _judge(self, standing: Standing) -> Objection | None:
+        """Say what speaks against a reply as things stand now; pure but for the clock."""
+        known, errand = standing.known, standing.errand
+        post, source = known.kept.post, known.kept.source
+        connector = self._connectors.get(source)
+        capabilities = GONE if connector is None else connector.capabilities
+        situation = Situation(
+            post=post,
+            source=source,
+            capabilities=capabilities,
+            now=self._clock(),
+            triage=known.triage,
+            thread=known.thread,
+            history=known.history,
+            answers=self._answers_now(standing, capabilities),
+            may_reply=connector.may_reply(post) if isinstance(connector, Replier) else None,
+            already_answered=known.already_answered,
+            auto_replies_24h=known.auto_replies_24h,
+            open_case=known.open_case,
+            opted_out_at=known.left.opted_out_at,
+            muted=known.left.muted,
+            own_names=known.own_names,
+            record=standing.record,
+            traffic=standing.lately.traffic(post, source, author_24h=known.to_author_24h),
+            is_deleted=known.kept.deleted,
+            words=errand.reply.text,
+            written_for=errand.target_revision,
+        )
+        words = Words(voice=Voice(errand.origin), is_edited=errand.is_edited)
+        return objection(situation, self._policy, words)
+
+    def _answers_now(self, standing: Standing, capabilities: Capabilities) -> Sequence[Candidate]:
+        """Return the article that a reply came from, worded as it stands now; nothing when it is not in force."""
+        article, errand, settings = standing.article, standing.errand, self._policy.settings
+        if article is None or errand.article_id is None:
+            return ()
+        spoken = Speech(
+            channel=standing.known.kept.post.channel, length=capabilities.length, markdown=capabilities.markdown
+        )
+        wording = word(article, spoken, signature=settings.signature, slots=self._slots)
+        return (
+            Candidate(
+                article_id=errand.article_id,
+                slug=article.slug,
+                locale=article.locale,
+                title=article.title,
+                wording=wording.text,
+                confidence=errand.confidence,
+                fits=wording.fits,
+                is_private_door=article.slug == settings.private.article,
+            ),
+        )
 
     def judge_late(self, reason: str, known: Known) -> Late:
         """Return how a post goes to people, with everything known about it."""

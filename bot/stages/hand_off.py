@@ -12,12 +12,14 @@ from typing import Protocol
 import structlog
 
 from bot import metrics
-from bot.store import cases, situations
+from bot.store import cases, situations, surroundings
 from bot.store.cases import Decided, title_of
 from bot.store.engine import Store
 from bot.store.jobs import Job
+from bot.store.lately import Lately
 from bot.store.posts import errand, read_errand
 from bot.store.situations import Known
+from bot.store.surroundings import Surroundings
 from bot.store.tables import Stage
 from bot.stream.protocol import Stream
 from connectors.errors import ConnectorError
@@ -83,9 +85,9 @@ class HandOffWork:
         """Decide about the posts of *jobs*."""
         now = self._clock()
         wanted = dict(read_errand(job.key) for job in jobs)
-        known = await self._store.read(situations.known, wanted, now=now)
-        thought = await asyncio.to_thread(self._think, list(known.values()), now)
-        decided = await asyncio.gather(*(self._with_thread(known, each, now) for known, each in thought))
+        around = await self._store.read(surroundings.look, wanted, now=now, policy=self._policy)
+        thought = await asyncio.to_thread(self._think, list(around.known.values()), around, now)
+        decided = await asyncio.gather(*(self._with_thread(known, each, around, now) for known, each in thought))
         await self._store.write(cases.save, decided, job_ids=[job.id for job in jobs], now=now)
         for each in decided:
             metrics.decisions.labels(network=each.post.channel, decision=type(each.decision).__name__.lower()).inc()
@@ -97,17 +99,19 @@ class HandOffWork:
         now = self._clock()
         known = await self._store.read(situations.known, {post_id: edits}, now=now)
         for each in known.values():
-            situation = replace(self._situation(each, (), now), triage=None)
+            nothing = Surroundings(known=known, records={}, lately=Lately())
+            situation = replace(self._situation(each, (), nothing, now), triage=None)
             decision = decide(situation, self._policy)
             decided = self._decided(each, situation, decision)
             await self._store.write(cases.save, [decided], job_ids=[job.id], now=now)
 
-    def _think(self, known: Sequence[Known], now: datetime) -> list[tuple[Known, Decided]]:
+    def _think(self, known: Sequence[Known], around: Surroundings, now: datetime) -> list[tuple[Known, Decided]]:
         """Decide in order; each decision knows those before it, which are in no table yet."""
         capabilities = [self._capabilities(each.kept.source) for each in known]
         answers = self._answers(known, capabilities)
         thought = []
         said: Counter[tuple[int, str | None]] = Counter()
+        to_author: Counter[int] = Counter()
         opened: dict[tuple[int, str | None], str] = {}
         for each, candidates in zip(known, answers, strict=True):
             where = (each.kept.author_id, each.kept.post.root_id)
@@ -115,18 +119,32 @@ class HandOffWork:
                 each,
                 open_case=each.open_case or opened.get(where),
                 auto_replies_24h=each.auto_replies_24h + said[where],
+                to_author_24h=each.to_author_24h + to_author[each.kept.author_id],
             )
-            situation = self._situation(here, candidates, now)
+            situation = self._situation(here, candidates, around, now)
             decided = self._decided(here, situation, decide(situation, self._policy))
             match decided.decision:
-                case AutoReply():
+                case AutoReply(answer=answer):
                     said[where] += 1
+                    to_author[each.kept.author_id] += 1
+                    self._count(around.lately, each, answer)
                 case Draft() | Escalate():
                     opened.setdefault(where, here.open_case or here.kept.post.key)
             thought.append((here, decided))
         return thought
 
-    async def _with_thread(self, known: Known, decided: Decided, now: datetime) -> Decided:
+    @staticmethod
+    def _count(lately: Lately, known: Known, answer: Candidate) -> None:
+        post = known.kept.post
+        lately.add(
+            source=known.kept.source,
+            channel=post.channel,
+            root_id=post.root_id,
+            slug=answer.slug,
+            text=answer.wording,
+        )
+
+    async def _with_thread(self, known: Known, decided: Decided, around: Surroundings, now: datetime) -> Decided:
         """Fetch a thread that the store does not hold, for those posts that people will read."""
         connector = self._connectors.get(known.kept.source)
         if isinstance(decided.decision, Ignore) or not known.thread_gap or connector is None:
@@ -140,10 +158,10 @@ class HandOffWork:
             log.info("thread.missing", source=known.kept.source, why=type(error).__name__)
             return decided
         fuller = replace(known, thread=thread, thread_gap=False)
-        ((_, decided),) = await asyncio.to_thread(self._think, [fuller], now)
+        ((_, decided),) = await asyncio.to_thread(self._think, [fuller], around, now)
         return decided
 
-    def _situation(self, known: Known, answers: Sequence[Candidate], now: datetime) -> Situation:
+    def _situation(self, known: Known, answers: Sequence[Candidate], around: Surroundings, now: datetime) -> Situation:
         post, source = known.kept.post, known.kept.source
         connector = self._connectors.get(source)
         return Situation(
@@ -159,6 +177,11 @@ class HandOffWork:
             already_answered=known.already_answered,
             auto_replies_24h=known.auto_replies_24h,
             open_case=known.open_case,
+            opted_out_at=known.left.opted_out_at,
+            muted=known.left.muted,
+            own_names=known.own_names,
+            record=around.record(known),
+            traffic=around.lately.traffic(post, source, author_24h=known.to_author_24h),
         )
 
     def _decided(self, known: Known, situation: Situation, decision: Decision) -> Decided:
@@ -176,6 +199,7 @@ class HandOffWork:
             title=title_of(post.title, post.text),
             open_case=known.open_case,
             desks=desks,
+            intent=None if known.triage is None else known.triage.intent.label,
         )
 
     def _capabilities(self, source: str) -> Capabilities:

@@ -44,7 +44,8 @@ _ticket = table_of(TicketRow)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """One decision about one post. context: what a case keeps. desks: names of outside desks that want the case."""
+    """One decision about one post. context: what a case keeps. desks: names of outside desks that want the case.
+    intent: as the post was judged, None when nobody could."""
 
     key: str
     post_id: int
@@ -56,6 +57,7 @@ class Decided:
     title: str
     open_case: str | None = None
     desks: Sequence[str] = ()
+    intent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +270,8 @@ def _reply_row(
         "text": answer.wording,
         "article_id": answer.article_id,
         "confidence": answer.confidence,
+        "intent": each.intent,
+        "is_edited": False,
         "target_revision": each.post.revision,
         "attempts": 0,
         "created_at": now,

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from bot.store import events, jobs, paging
+from bot.store import events, jobs, paging, wishes
 from bot.store.paging import Slice
 from bot.store.refusals import Conflict, Invalid, Missing
 from bot.store.tables import (
@@ -29,6 +29,7 @@ from bot.store.tables import (
     Stage,
     UserRow,
 )
+from bot.store.verdicts import DISCARDED
 from connectors.post import storable
 from handoff.case import CaseState
 
@@ -154,7 +155,7 @@ def edit(session: Session, reply_id: int, *, text: str, user_id: int, now: datet
     words = _words(text)
     _work_on(session, _case_of(session, row), user_id=user_id, now=now)
     if words != row.text:
-        row.text = words
+        row.text, row.is_edited = words, True
         _tell(session, "reply.edited", row, user_id=user_id, now=now)
     session.flush()
     return one(session, reply_id)
@@ -176,6 +177,8 @@ def approve(
     words = row.text if text is None else _words(text)
     post = _target(session, row.post_id, revision or row.target_revision)
     _work_on(session, _case_of(session, row), user_id=user_id, now=now)
+    _refuse_where_unwanted(session, row, post)
+    row.is_edited = row.is_edited or words != row.text
     row.text, row.target_revision = words, post.revision
     _intend(session, row, user_id=user_id, now=now)
     return one(session, reply_id)
@@ -185,7 +188,7 @@ def discard(session: Session, reply_id: int, *, user_id: int, now: datetime) -> 
     """Throw a draft away; it stays on record. Raises Missing, Conflict."""
     row = _draft(session, reply_id)
     _work_on(session, _case_of(session, row), user_id=user_id, now=now)
-    row.state, row.reason = ReplyState.CANCELLED, "discarded by a person"
+    row.state, row.reason = ReplyState.CANCELLED, DISCARDED
     _tell(session, "reply.discarded", row, user_id=user_id, now=now)
     session.flush()
     return one(session, reply_id)
@@ -278,6 +281,13 @@ def _target(session: Session, post_id: int, revision: str | None) -> PostRow:
     if revision is not None and revision != post.revision:
         raise Conflict("the post was edited meanwhile; read it again before you answer")
     return post
+
+
+def _refuse_where_unwanted(session: Session, row: ReplyRow, post: PostRow) -> None:
+    """An opt-out holds for what a machine prepared, also when a person would send it. Raises Conflict."""
+    left = wishes.of(session, [post.author_id]).get(post.author_id)
+    if row.origin == Origin.DRAFT and left is not None and left.opted_out_at is not None:
+        raise Conflict("its author asked not to be answered by a bot; discard the draft and write in your own words")
 
 
 def _words(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from bot.store import events, jobs, own_labels
+from bot.store import events, jobs, own_labels, wishes
 from bot.store.tables import (
     AuthorRow,
     CaseRow,
@@ -93,7 +93,10 @@ def ingest(session: Session, page: Page, *, source: str, stream: str, now: datet
         _post.c.id,
         _post.c.is_own,
         _post.c.created_at,
+        _post.c.channel,
+        _post.c.external_id,
     )
+    heard = [posts[f"{row.channel}:{row.external_id}"] for row in rows]
     new = [row.id for row in rows]
     log: list[dict[str, Any]] = [events.row("post.ingested", now=now, post_id=post_id) for post_id in new]
     jobs.add_all(session, [jobs.row(Stage.TRIAGE, errand(row.id, 0), now=now) for row in rows if not row.is_own])
@@ -105,7 +108,9 @@ def ingest(session: Session, page: Page, *, source: str, stream: str, now: datet
         if is_other and deleted_at is None and not post.is_own:
             _edit(session, post_id, edits + 1, post, now)
             log.append(events.row("post.edited", now=now, post_id=post_id))
+            heard.append(post)
             edited += 1
+    wishes.heed(session, [(authors[post.author.channel, post.author.id], post) for post in heard], now=now)
     deleted = mark_deleted(session, _ids_of(session, source, page.deleted), now=now) if page.deleted else 0
     events.add_all(session, log)
     _quarantine(session, page, source, stream, now)

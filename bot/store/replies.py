@@ -14,13 +14,18 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from bot.store import events, jobs
+from bot.store import articles, events, jobs, lately, surroundings
+from bot.store.lately import Lately
 from bot.store.posts import Kept, kept
-from bot.store.situations import SAID
+from bot.store.situations import Known
 from bot.store.tables import CaseRow, JobRow, Origin, Outcome, PostRow, ReplyRow, ReplyState, Stage
 from bot.store.upsert import table_of
-from connectors.post import Post, Reply, Sent
+from connectors.post import Reply, Sent
 from handoff.case import CaseState
+from handoff.earned import Record
+from handoff.knowledge.article import Article
+from handoff.leaving import Objection
+from handoff.policy import Policy
 
 _reply = table_of(ReplyRow)
 _post = table_of(PostRow)
@@ -37,7 +42,8 @@ OPEN_STATES = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
     """A reply that has to leave. attempts: sends begun so far. first_sent_at, last_sent_at: when
-    the first and the latest of them began. checked_at: when the network last showed the post to us."""
+    the first and the latest of them began. checked_at: when the network last showed the post to us. target_revision: of
+    the post when the words were chosen. is_edited: a person changed what the bot prepared."""
 
     id: int
     state: ReplyState
@@ -50,13 +56,34 @@ class Errand:
     post_id: int
     case_id: int | None
     checked_at: datetime
+    article_id: int | None
+    confidence: float
+    target_revision: str
+    is_edited: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Why a reply is not said after all."""
+    """Why a reply is not said after all. guard: which one objects."""
 
+    guard: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Everything the store knows in the transaction that lets a reply go. article: where its words came from, None when
+    that is not in force."""
+
+    known: Known
+    errand: Errand
+    article: Article | None
+    record: Record
+    lately: Lately
+
+
+Judge: TypeAlias = Callable[[Standing], Objection | None]
+"""Says what speaks against a reply as things stand; pure, since it is called within the transaction."""
 
 
 def errand(session: Session, reply_id: int) -> Errand | None:
@@ -67,12 +94,25 @@ def errand(session: Session, reply_id: int) -> Errand | None:
     return _errand(row, kept(session, [row.post_id])[row.post_id])
 
 
-def begin(session: Session, known: Errand, *, now: datetime, job_id: int, aftermath: Aftermath) -> Errand | Stop | None:
+def begin(
+    session: Session,
+    known: Errand,
+    *,
+    now: datetime,
+    job_id: int,
+    judge: Judge,
+    aftermath: Aftermath,
+    policy: Policy,
+) -> Errand | Stop | None:
     """Mark SENDING if everything still allows it. Stop: not said, with the reason. None: nothing to do.
 
     known: the reply as the caller read it. If it has moved on since, another worker has it (this one's claim lapsed
     while it waited for a network), and the errand is left to that one.
+
+    Automatic replies begin one at a time, however many workers there are: each sees all that left before it.
     """
+    if known.origin is Origin.BOT:
+        lately.alone(session)
     row = session.get(ReplyRow, known.id, with_for_update=True)
     if row is None or row.state not in OPEN_STATES:
         jobs.finish(session, [job_id], now=now)
@@ -80,24 +120,50 @@ def begin(session: Session, known: Errand, *, now: datetime, job_id: int, afterm
     if (row.state, row.attempts) != (known.state, known.attempts) or row.state == ReplyState.SENDING:
         return None
     target = kept(session, [row.post_id])[row.post_id]
-    reason = _objection(session, row, target.post, deleted=target.deleted, now=now)
-    if reason is not None:
+    standing = _standing(session, row, target, now=now, policy=policy)
+    found = judge(standing)
+    if row.expires_at <= now and (found is None or found.needs_people):
+        found = Objection(guard="stale", reason=STALE)
+    if found is not None:
         is_doubtful = row.state == ReplyState.UNKNOWN
         if is_doubtful:
-            _to_person(session, row, reason, now)
+            _to_person(session, row, found.reason, now)
         else:
-            _cancel(session, row, reason, now)
+            _cancel(session, row, found.reason, now)
         # What was edited is decided anew, what was deleted needs nothing, what was answered has its answer.
-        if is_doubtful or reason == STALE:
-            aftermath(session, reason)
+        if is_doubtful or found.needs_people:
+            aftermath(session, found.reason)
         jobs.finish(session, [job_id], now=now)
-        return Stop(reason=reason)
+        return Stop(guard=found.guard, reason=found.reason)
     row.state = ReplyState.SENDING
     row.attempts += 1
     row.first_sent_at = row.first_sent_at or now
     row.last_sent_at = now
     session.add(row)
+    session.flush()
+    if known.origin is Origin.BOT and standing.article is not None:
+        caps = policy.settings.caps
+        lately.brake_if_burst(
+            session, standing.article.slug, most=caps.brake_replies, within=policy.brake_within, now=now
+        )
     return _errand(row, target)
+
+
+def _standing(session: Session, row: ReplyRow, target: Kept, *, now: datetime, policy: Policy) -> Standing:
+    wanted = {target.id: target.edits}
+    around = surroundings.look_again(session, wanted, now=now, policy=policy, but_for=row.id or 0)
+    known = around.known.get(target.id) or Known(kept=target, triage=None)  # a deleted post is known no more
+    stored = None if row.article_id is None else articles.get(session, row.article_id)
+    article = None if stored is None else stored.article
+    return Standing(
+        known=known,
+        errand=_errand(row, target),
+        article=None
+        if stored is None or not stored.article.may_be_said(now, brand=stored.article.brand)
+        else stored.article,
+        record=around.record(known),
+        lately=around.lately,
+    )
 
 
 def sent(session: Session, reply_id: int, outcome: Sent, *, now: datetime, job_id: int | None) -> None:
@@ -204,26 +270,8 @@ def own_ids(session: Session, channel: str, remote_ids: Sequence[str]) -> set[st
     return {remote_id for remote_id in session.exec(query) if remote_id is not None}
 
 
-def _objection(session: Session, row: ReplyRow, post: Post, *, deleted: bool, now: datetime) -> str | None:
-    if deleted:
-        return "the post was deleted"
-    if row.target_revision != post.revision:
-        return "the post was edited"
-    if row.expires_at <= now:
-        return STALE
-    if row.origin != Origin.AGENT:
-        others = (
-            select(sa.func.count())
-            .select_from(ReplyRow)
-            .where(ReplyRow.post_id == row.post_id, ReplyRow.id != row.id, col(ReplyRow.state).in_(SAID))
-        )
-        if session.exec(others).one():
-            return "the post already has a reply"
-    return None
-
-
 def _cancel(session: Session, row: ReplyRow, reason: str, now: datetime) -> None:
-    row.state, row.reason = ReplyState.CANCELLED, reason
+    row.state, row.reason = ReplyState.CANCELLED, reason[:500]
     session.add(row)
     events.add(
         session,
@@ -263,4 +311,8 @@ def _errand(row: ReplyRow, kept_post: Kept) -> Errand:
         post_id=row.post_id,
         case_id=row.case_id,
         checked_at=kept_post.checked_at,
+        article_id=row.article_id,
+        confidence=row.confidence or 0.0,
+        target_revision=row.target_revision,
+        is_edited=row.is_edited,
     )

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from bot.store import wishes
 from bot.store.posts import Kept, select_kept
-from bot.store.tables import CaseRow, Origin, PostRow, ReplyRow, ReplyState, TriageRow
+from bot.store.tables import CaseRow, Origin, PostRow, ReplyRow, ReplyState, SourceRow, TriageRow, UtcDateTime
 from bot.store.triages import load as load_triages
 from bot.store.upsert import table_of
+from bot.store.wishes import Left
 from classifiers.triage import Triage
 from connectors.post import Post
 from handoff.case import CaseState
@@ -28,7 +30,10 @@ BUDGET_WINDOW = timedelta(hours=24)
 SAID = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN, ReplyState.SENT, ReplyState.PERSON)
 """States in which a reply is, may be or will be public."""
 
+NOT_LEFT = Left()
+
 _post = table_of(PostRow)
+_source = table_of(SourceRow)
 _reply = table_of(ReplyRow)
 _case = table_of(CaseRow)
 _triage = table_of(TriageRow)
@@ -36,7 +41,8 @@ _triage = table_of(TriageRow)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known about one post. thread_gap: a parent is named that the store does not hold."""
+    """What is known about one post. thread_gap: a parent is named that the store does not hold. auto_replies_24h: to
+    its author in its conversation; to_author_24h: in all conversations."""
 
     kept: Kept
     triage: Triage | None
@@ -45,7 +51,10 @@ class Known:
     history: Sequence[Contact] = ()
     already_answered: bool = False
     auto_replies_24h: int = 0
+    to_author_24h: int = 0
     open_case: str | None = None
+    left: Left = NOT_LEFT
+    own_names: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -55,10 +64,22 @@ class _Around:
     answered: set[int] = field(default_factory=set)
     budget: dict[tuple[int, str | None], int] = field(default_factory=dict)
     cases: dict[tuple[int, str | None], str] = field(default_factory=dict)
+    left: dict[int, Left] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
 
 
-def known(session: Session, wanted: Mapping[int, int], *, now: datetime) -> dict[int, Known]:
-    """Return what is known about posts. wanted: post id -> edits; what an edit or deletion overtook is left out."""
+def known(
+    session: Session,
+    wanted: Mapping[int, int],
+    *,
+    now: datetime,
+    said: Sequence[ReplyState] = SAID,
+    but_for: int | None = None,
+) -> dict[int, Known]:
+    """Return what is known about posts. wanted: post id -> edits; what an edit or deletion overtook is left out.
+
+    said: states in which an automatic reply counts for a budget. but_for: a reply that is left out of every count.
+    """
     posts = {
         each.id: each
         for each in select_kept(session, _post.c.id.in_(wanted), _post.c.deleted_at.is_(None))
@@ -70,8 +91,11 @@ def known(session: Session, wanted: Mapping[int, int], *, now: datetime) -> dict
     around = _Around()
     _threads(session, posts.values(), around)
     _history(session, posts, around)
-    _answers(session, posts, around, now)
+    _answers(session, posts, around, but_for)
+    _budget(session, posts, around, now, said, but_for)
     _open_cases(session, posts, around)
+    around.left = wishes.of(session, [each.author_id for each in posts.values()])
+    _names(session, posts, around)
     return {post_id: _known(each, triages.get(post_id), around) for post_id, each in posts.items()}
 
 
@@ -88,7 +112,10 @@ def _known(each: Kept, triage: Triage | None, around: _Around) -> Known:
         history=[contact for contact in earlier if contact.at <= each.post.created_at][-MAX_HISTORY:],
         already_answered=each.id in around.answered,
         auto_replies_24h=around.budget.get(where, 0),
+        to_author_24h=sum(count for (author_id, _), count in around.budget.items() if author_id == each.author_id),
         open_case=case if case != each.post.key else None,  # its own case is no other
+        left=around.left.get(each.author_id, NOT_LEFT),
+        own_names=around.names.get(each.source, ()),
     )
 
 
@@ -174,21 +201,45 @@ def _history(session: Session, posts: Mapping[int, Kept], around: _Around) -> No
         contacts.sort(key=lambda each: (each[1].at, each[0]))
 
 
-def _answers(session: Session, posts: Mapping[int, Kept], around: _Around, now: datetime) -> None:
-    said = sa.select(_reply.c.post_id).where(_reply.c.post_id.in_(posts), _reply.c.state.in_(SAID))
-    around.answered = {row.post_id for row in session.connection().execute(said)}
-    recent = (
+def _answers(session: Session, posts: Mapping[int, Kept], around: _Around, but_for: int | None) -> None:
+    query = sa.select(_reply.c.post_id).where(_reply.c.post_id.in_(posts), _reply.c.state.in_(SAID))
+    if but_for is not None:
+        query = query.where(_reply.c.id != but_for)
+    around.answered = {row.post_id for row in session.connection().execute(query)}
+
+
+def _budget(
+    session: Session,
+    posts: Mapping[int, Kept],
+    around: _Around,
+    now: datetime,
+    said: Sequence[ReplyState],
+    but_for: int | None,
+) -> None:
+    """Count the bot's own replies by when they left, or, where they have not, by when they were decided."""
+    when = sa.func.coalesce(_reply.c.first_sent_at, _reply.c.created_at, type_=UtcDateTime())
+    query = (
         sa.select(_post.c.author_id, _post.c.root_id, sa.func.count().label("n"))
         .join(_reply, _reply.c.post_id == _post.c.id)
         .where(
             _post.c.author_id.in_({each.author_id for each in posts.values()}),
             _reply.c.origin == Origin.BOT,
-            _reply.c.state.in_(SAID),
-            _reply.c.created_at > now - BUDGET_WINDOW,
+            _reply.c.state.in_(said),
+            when > now - BUDGET_WINDOW,
         )
         .group_by(_post.c.author_id, _post.c.root_id)
     )
-    around.budget = {(row.author_id, row.root_id): row.n for row in session.connection().execute(recent)}
+    if but_for is not None:
+        query = query.where(_reply.c.id != but_for)
+    around.budget = {(row.author_id, row.root_id): row.n for row in session.connection().execute(query)}
+
+
+def _names(session: Session, posts: Mapping[int, Kept], around: _Around) -> None:
+    query = sa.select(_source.c.name, _source.c.account_handle).where(
+        _source.c.name.in_({each.source for each in posts.values()}), _source.c.account_handle.is_not(None)
+    )
+    # Of a full address only the name is ours: everybody on our server shares the rest.
+    around.names = {row.name: [row.account_handle.partition("@")[0]] for row in session.connection().execute(query)}
 
 
 def _open_cases(session: Session, posts: Mapping[int, Kept], around: _Around) -> None:

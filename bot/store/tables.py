@@ -358,10 +358,38 @@ class CaseNoteRow(SQLModel, table=True):
     at: datetime = _time()
 
 
+class AuthorWishRow(SQLModel, table=True):
+    """Whom the bot leaves alone. opted_out_at: since when, by their own word (asked_at: when they last gave it) or a
+    person's. muted_at: a person silenced the bot for them. Kept for good."""
+
+    __tablename__ = "author_wish"
+    author_id: int = Field(primary_key=True, foreign_key="author.id")
+    opted_out_at: datetime | None = _time(null=True)
+    opted_out_by: int | None = Field(default=None, foreign_key="user.id")
+    asked_at: datetime | None = _time(null=True)
+    muted_at: datetime | None = _time(null=True)
+    muted_by: int | None = Field(default=None, foreign_key="user.id")
+
+
+class ArticleBrakeRow(SQLModel, table=True):
+    """An article that was said in a burst and waits for a person; released when released_at is set."""
+
+    __tablename__ = "article_brake"
+    slug: str = Field(primary_key=True)
+    pulled_at: datetime = _time()
+    said: int = 0
+    released_at: datetime | None = _time(null=True)
+    released_by: int | None = Field(default=None, foreign_key="user.id")
+
+
 class ReplyRow(SQLModel, table=True):
-    """Something to be said in public, at most once. key: unique, the network's idempotency key is made of it."""
+    """Something to be said in public, at most once. key: unique, the network's idempotency key is made of it.
+
+    intent: of the post as it was judged when this was decided. is_edited: a person changed the prepared words.
+    """
 
     __tablename__ = "reply"
+    __table_args__ = (sa.Index("reply_judged", "source", "intent", "created_at"),)
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
     post_id: int = Field(foreign_key="post.id", index=True)
@@ -373,6 +401,8 @@ class ReplyRow(SQLModel, table=True):
     text: str = _text()
     article_id: int | None = Field(default=None, foreign_key="article.id")
     confidence: float | None = None
+    intent: str | None = None
+    is_edited: bool = False
     target_revision: str
     approved_by: int | None = Field(default=None, foreign_key="user.id")
     attempts: int = 0

@@ -12,7 +12,7 @@ import orjson
 import regex
 from aiohttp import web
 
-from bot.store import desk, drafts, feed
+from bot.store import desk, drafts, feed, wishes
 from bot.store.desk import CaseFilter
 from bot.store.events import Event
 from bot.store.refusals import Invalid
@@ -234,6 +234,7 @@ async def _show(
         status=status,
         file=file,
         case=file.case,
+        left=await parts.store.read(wishes.one, file.case.author.id),
         story=story(file.context),
         mine=file.case.assignee_id == visitor(request).user.id,
         now=parts.clock(),

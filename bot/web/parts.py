@@ -17,6 +17,7 @@ from bot.web.passwords import Passwords
 from classifiers.triage import Triage
 from classifiers.why import Why
 from handoff.knowledge.readiness import Guess, Standards
+from handoff.policy import Policy
 
 Clock: TypeAlias = Callable[[], datetime]
 Ready: TypeAlias = Callable[[], Awaitable[tuple[bool, dict[str, object]]]]
@@ -68,6 +69,7 @@ class Parts:
 
     store: Store
     clock: Clock
+    policy: Policy
     settings: WebOptions
     passwords: Passwords
     live: Live

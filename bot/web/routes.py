@@ -8,13 +8,30 @@ from bot.store.desk import CaseFile, CaseView, NoteView
 from bot.store.drafts import ReplyView
 from bot.store.editions import DiffView, Due, EditionView
 from bot.store.feed import PostView
+from bot.store.lately import Brake
 from bot.store.own_labels import LabelSet
 from bot.store.report import ArticleView, SourceView
 from bot.store.retractions import SaidView
 from bot.store.teaching import CorrectionView, RevisionView, TeachingView
-from bot.web import api, articles, brakes, cases, feed, labels, library, machines, openapi, sign_in, teaching, why
+from bot.store.wishes import WishView
+from bot.web import (
+    api,
+    articles,
+    brakes,
+    cases,
+    feed,
+    guards,
+    labels,
+    library,
+    machines,
+    openapi,
+    sign_in,
+    teaching,
+    why,
+)
 from bot.web.route import Access, Doc, Route
 from bot.web.why import WhyView
+from handoff.automation import GuardView, PairView
 
 _ID = "{id:[0-9]{1,18}}"
 _SET = "{set}"
@@ -62,6 +79,12 @@ PAGES = (
     Route(method="POST", path="/brakes/stop", access=Access.AGENT, handler=brakes.stop),
     Route(method="POST", path="/brakes/release", access=Access.LEAD, handler=brakes.release),
     Route(method="POST", path="/brakes/retract", access=Access.LEAD, handler=brakes.retract),
+    Route(method="GET", path="/guards", access=Access.VIEWER, handler=guards.page),
+    Route(method="POST", path="/guards/brakes/{article}/release", access=Access.LEAD, handler=guards.release),
+    Route(method="POST", path=f"/authors/{_ID}/mute", access=Access.AGENT, handler=guards.author),
+    Route(method="POST", path=f"/authors/{_ID}/unmute", access=Access.AGENT, handler=guards.author),
+    Route(method="POST", path=f"/authors/{_ID}/opt-out", access=Access.AGENT, handler=guards.author),
+    Route(method="POST", path=f"/authors/{_ID}/opt-in", access=Access.LEAD, handler=guards.author),
     Route(method="GET", path="/labels", access=Access.VIEWER, handler=labels.page),
     Route(method="POST", path="/labels", access=Access.LEAD, handler=labels.add),
     Route(method="POST", path=f"/labels/{_SET}/again", access=Access.LEAD, handler=labels.again),
@@ -310,6 +333,76 @@ API = (
         access=Access.VIEWER,
         handler=api.source,
         doc=Doc(summary="Health of one source", answer=SourceView),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/guards",
+        access=Access.VIEWER,
+        handler=guards.api_guards,
+        doc=Doc(summary="All guards, in the order in which they are asked", answer=GuardView, paged=True),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/earned",
+        access=Access.VIEWER,
+        handler=guards.api_pairs,
+        doc=Doc(summary="What people thought of answers, for each intent and source", answer=PairView, paged=True),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/brakes",
+        access=Access.VIEWER,
+        handler=guards.api_brakes,
+        doc=Doc(summary="Articles that were said in a burst", answer=Brake, paged=True),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/brakes/{article}/release",
+        access=Access.LEAD,
+        handler=guards.api_release,
+        doc=Doc(summary="Let an article be said alone again", answer=Brake, body=api.Nothing),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/authors",
+        access=Access.VIEWER,
+        handler=guards.api_authors,
+        doc=Doc(summary="Authors whom the bot leaves alone", answer=WishView, paged=True),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/authors/{_ID}",
+        access=Access.VIEWER,
+        handler=guards.api_author,
+        doc=Doc(summary="Whether the bot leaves an author alone", answer=WishView),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/authors/{_ID}/mute",
+        access=Access.AGENT,
+        handler=guards.api_about,
+        doc=Doc(summary="Silence the bot for an author", answer=WishView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/authors/{_ID}/unmute",
+        access=Access.AGENT,
+        handler=guards.api_about,
+        doc=Doc(summary="Let the bot speak to an author again", answer=WishView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/authors/{_ID}/opt-out",
+        access=Access.AGENT,
+        handler=guards.api_about,
+        doc=Doc(summary="Keep that an author asked the bot to stop", answer=WishView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/authors/{_ID}/opt-in",
+        access=Access.LEAD,
+        handler=guards.api_about,
+        doc=Doc(summary="Keep that an author lets the bot answer again", answer=WishView, body=api.Nothing),
     ),
     Route(
         method="GET",

@@ -25,6 +25,7 @@ from bot.web.route import ACCESS, refuse_undeclared
 from bot.web.routes import ROUTES
 from bot.web.why import REASONS, Reasons
 from handoff.knowledge.readiness import NO_STANDARDS, Guess, Standards
+from handoff.policy import Policy
 
 log = structlog.get_logger()
 
@@ -67,6 +68,7 @@ class Site:
         *,
         store: Store,
         clock: Clock,
+        policy: Policy,
         settings: WebOptions,
         ready: Ready,
         metrics: Metrics,
@@ -79,6 +81,7 @@ class Site:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._policy = policy
         self._settings = settings
         self._ready = ready
         self._metrics = metrics
@@ -98,6 +101,7 @@ class Site:
         parts = Parts(
             store=self._store,
             clock=self._clock,
+            policy=self._policy,
             settings=self._settings,
             passwords=Passwords(),
             live=live,

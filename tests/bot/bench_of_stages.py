@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -24,10 +25,17 @@ from bot.stream.table import TableStream
 from classifiers.triage import Triage
 from connectors.post import Post
 from connectors.protocol import Capabilities, Page
+from handoff.knowledge.answer import Voice, word
+from handoff.knowledge.article import Article, parse
+from handoff.knowledge.search import Entry
 from handoff.policy import PolicySettings
 from handoff.situation import Candidate
 from tests.bot.factories import NOON, make_triage
 from tests.bot.speaker import Speaker
+
+PARCEL = parse(
+    "---\ntitle: Parcel\nowner: team\n---\nYour parcel is on its way: https://brand.example/parcels", name="parcel.md"
+)
 
 
 @dataclass
@@ -40,13 +48,19 @@ class Bench:
     confidence: float = 0.95
     now: datetime = NOON
     desks: tuple[str, ...] = ()
+    policy: dict[str, Any] = field(default_factory=dict)
+    articles: Sequence[Article] | None = None
 
     def __post_init__(self) -> None:
         self.stream = TableStream(self.store, clock=lambda: self.now, holder="bench")
         folder = Path(tempfile.mkdtemp(prefix="harken-brakes-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.brakes = Brakes(store=self.store, folder=folder, clock=lambda: self.now)
-        policy = PolicySettings.model_validate({"mode": self.mode}).policy()
+        self.adopt(mode=self.mode, **{"earned": False, **self.policy})
+
+    def adopt(self, **settings: Any) -> None:
+        """Let this be the policy from now on, as after a restart with another config."""
+        policy = PolicySettings.model_validate(settings).policy()
         self.hand_off = HandOffWork(
             store=self.store,
             stream=self.stream,
@@ -125,22 +139,36 @@ class Bench:
 
         return self.store.read_now(ends)
 
+    def write_article(self, *articles: Article) -> None:
+        """Let these be the brand's articles from now on."""
+        from bot.store import articles as stored
+
+        self.articles = articles
+        self.store.write_now(stored.put_all, articles, now=self.now)
+
     def _answers(self, known: Sequence[Known], capabilities: Sequence[Capabilities]) -> list[list[Candidate]]:
-        wording = "Your parcel is on its way: https://brand.example/parcels"
-        answer = Candidate(
-            article_id=self._article(),
-            slug="parcel",
-            locale="en",
-            title="Parcel",
-            wording=wording,
+        """Answer everything with the first article, as the knowledge in memory would that has just been loaded."""
+        from bot.store import articles as stored
+
+        if self.articles is None:
+            self.write_article(PARCEL)
+        found = [
+            each for each in self.store.read_now(stored.entries) if self.articles and each.article == self.articles[0]
+        ]
+        return [
+            [self._candidate(entry, each, able) for entry in found]
+            for each, able in zip(known, capabilities, strict=True)
+        ]
+
+    def _candidate(self, entry: Entry, known: Known, able: Capabilities) -> Candidate:
+        voice = Voice(channel=known.kept.post.channel, length=able.length, markdown=able.markdown)
+        wording = word(entry.article, voice)
+        return Candidate(
+            article_id=entry.id,
+            slug=entry.article.slug,
+            locale=entry.article.locale,
+            title=entry.article.title,
+            wording=wording.text,
             confidence=self.confidence,
+            fits=wording.fits,
         )
-        return [[answer] for _ in known]
-
-    def _article(self) -> int:
-        from bot.store import articles
-        from handoff.knowledge.article import parse
-
-        text = "---\ntitle: Parcel\nowner: team\n---\nYour parcel is on its way."
-        self.store.write_now(articles.put_all, [parse(text, name="parcel.md")], now=self.now)
-        return self.store.read_now(articles.entries)[0].id

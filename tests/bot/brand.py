@@ -47,6 +47,12 @@ ARTICLES = {
 }
 """Slug -> title, questions, what is said."""
 
+CAPS = (
+    *("author_per_day", "conversation_per_hour", "article_per_hour", "same_text_per_hour", "source_per_hour"),
+    *("total_per_hour", "brake_replies"),
+)
+"""Limits of ``[handoff.caps]``: a scripted day puts a thousand questions into twenty minutes."""
+
 FAST: dict[str, Any] = {
     "poll_every_s": 1.0,
     "timeout_s": 0.5,
@@ -92,6 +98,8 @@ def make_tables(
             "auto_answer_confidence": 0.05,
             "draft_answer_confidence": 0.05,
             "auto_replies_per_day": 100,
+            "earned": False,
+            "caps": dict.fromkeys(CAPS, 1_000_000),
         },
         "sources": sources,
         "desks": desks,

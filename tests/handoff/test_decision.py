@@ -15,12 +15,27 @@ from connectors.post import PostKind, Refusal
 from connectors.protocol import Capabilities, SendClass
 from handoff import guards
 from handoff.decision import AutoReply, Draft, Escalate, Ignore, decide
+from handoff.earned import Record
+from handoff.likeness import likeness
 from handoff.policy import Mode, Policy
-from tests.handoff.factories import ANSWER, NOW, make_policy, make_situation
+from handoff.traffic import Traffic
+from tests.handoff.factories import ABLE, ANSWER, NOW, make_policy, make_situation
 
 AUTO = {"mode": "auto"}
 DRAFT = {"mode": "draft"}
 OFF = {"mode": "off"}
+
+NIGHT = {"start": "11:00", "end": "13:00", "zone": "UTC"}
+DAWN = {"start": "22:00", "end": "07:00", "zone": "Asia/Tokyo"}
+"""In Tokyo it is nine in the evening when it is noon in UTC."""
+
+DOOR = replace(
+    ANSWER,
+    slug="write-to-us",
+    wording="Please write to us: https://lark.example/dm",
+    confidence=1.0,
+    is_private_door=True,
+)
 
 TABLE: list[tuple[str, dict[str, Any], dict[str, Any], type, str]] = [
     # name, situation, policy, decision, because
@@ -152,6 +167,86 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], type, str]] = [
         Escalate,
         "its author is a bot",
     ),
+    ("opted out", {"opted_out_at": NOW}, AUTO, Escalate, "its author asked not to be answered by a bot"),
+    (
+        "opts out",
+        {"post_text": "@lark STOP!"},
+        AUTO,
+        Ignore,
+        "its author asked not to be answered by a bot; that is kept",
+    ),
+    ("opts in again", {"post_text": "@lark start"}, AUTO, Ignore, "its author lets the bot answer again"),
+    ("talks of stopping", {"post_text": "stop charging me"}, AUTO, AutoReply, "opening-hours answers it (0.97)"),
+    (
+        "muted",
+        {"muted": True},
+        AUTO,
+        Ignore,
+        "a person muted the bot for its author, and nothing in it presses",
+    ),
+    (
+        "muted, and pressing",
+        {"muted": True, "triage_urgency": "high"},
+        AUTO,
+        Escalate,
+        "a person muted the bot for its author",
+    ),
+    (
+        "an account that imitates ours",
+        {"post_author_handle": "larkparcel_help", "own_names": ("larkparcel",)},
+        AUTO,
+        Escalate,
+        "its author's name imitates ours",
+    ),
+    (
+        "an account that imitates the brand in other letters",
+        {"post_author_display_name": "L\u0430rk P\u0430rcel news"},
+        {"mode": "auto", "names": ["Lark Parcel"]},
+        Escalate,
+        "its author's name imitates ours",
+    ),
+    (
+        "a fan",
+        {"post_author_display_name": "Lark Parcel fan", "own_names": ("larkparcel",)},
+        AUTO,
+        AutoReply,
+        "opening-hours answers it (0.97)",
+    ),
+    (
+        "the network's window is closed",
+        {"capabilities": replace(ABLE, reply_within=timedelta(hours=24)), "post_created_at": NOW - timedelta(hours=25)},
+        AUTO,
+        Escalate,
+        "the network takes no reply to a post older than 24 hours",
+    ),
+    (
+        "a private matter by its intent, and no door",
+        {"triage_intent": "account_access"},
+        {"mode": "auto", "private": {"intents": ["account_access"]}},
+        Draft,
+        "it is a private matter, and no article asks to write to us privately",
+    ),
+    (
+        "a private matter by what it shows",
+        {"post_text": "Are you open? mail me at ana@lark.example"},
+        AUTO,
+        Draft,
+        "it is a private matter, and no article asks to write to us privately",
+    ),
+    (
+        "a private matter, and a door",
+        {"triage_intent": "account_access", "answers": (ANSWER, DOOR)},
+        {"mode": "auto", "private": {"intents": ["account_access"]}},
+        AutoReply,
+        "write-to-us answers it (1.00)",
+    ),
+    (
+        "no private matter, and a door",
+        {"answers": (DOOR, ANSWER)},
+        AUTO,
+        AutoReply,
+        "opening-hours answers it (0.97)",
+    ),
     ("people are on it", {"open_case": "x:0"}, AUTO, Escalate, "people already work on this conversation"),
     (
         "the network refuses",
@@ -253,6 +348,141 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], type, str]] = [
         Draft,
         "the bot has answered this author 2 times in 24 hours; 2 are allowed",
     ),
+    (
+        "a quote counts everywhere",
+        {"post_kind": PostKind.QUOTE, "traffic": Traffic(author_24h=2)},
+        AUTO,
+        Draft,
+        "the bot has answered this author 2 times in 24 hours; 2 are allowed",
+    ),
+    (
+        "so does a reply of an unknown conversation",
+        {"post_root_id": None, "traffic": Traffic(author_24h=2)},
+        AUTO,
+        Draft,
+        "the bot has answered this author 2 times in 24 hours; 2 are allowed",
+    ),
+    (
+        "too many to one author",
+        {"traffic": Traffic(author_24h=5)},
+        AUTO,
+        Draft,
+        "the bot has answered 5 times to this author in 24 hours, in all conversations; 5 are allowed",
+    ),
+    (
+        "too many in one conversation",
+        {"traffic": Traffic(conversation=20)},
+        AUTO,
+        Draft,
+        "the bot has answered 20 times in this conversation within an hour; 20 are allowed",
+    ),
+    (
+        "too many of one article",
+        {"traffic": Traffic(articles={"opening-hours": 60})},
+        AUTO,
+        Draft,
+        "the bot has answered 60 times with opening-hours within an hour; 60 are allowed",
+    ),
+    (
+        "many of another article",
+        {"traffic": Traffic(articles={"parcel": 60})},
+        AUTO,
+        AutoReply,
+        "opening-hours answers it (0.97)",
+    ),
+    (
+        "too often in nearly these words",
+        {"traffic": Traffic(texts={likeness("we open at NINE every day: https://lark.example"): 30})},
+        AUTO,
+        Draft,
+        "the bot has answered 30 times in nearly these words on x-main within an hour; 30 are allowed",
+    ),
+    (
+        "too many on one source",
+        {"traffic": Traffic(source=120)},
+        AUTO,
+        Draft,
+        "the bot has answered 120 times on x-main within an hour; 120 are allowed",
+    ),
+    (
+        "too many in all",
+        {"traffic": Traffic(everywhere=1)},
+        {"mode": "auto", "caps": {"total_per_hour": 1}},
+        Draft,
+        "the bot has answered once everywhere within an hour; 1 are allowed",
+    ),
+    (
+        "too many in all, but the brand wants it so",
+        {"traffic": Traffic(everywhere=300)},
+        {"mode": "auto", "guards": {"total_cap": False}},
+        AutoReply,
+        "opening-hours answers it (0.97)",
+    ),
+    (
+        "said in a burst",
+        {"traffic": Traffic(braked=frozenset({"opening-hours"}))},
+        AUTO,
+        Draft,
+        "opening-hours was said in a burst and waits until a person releases it",
+    ),
+    ("at night", {}, {"mode": "auto", "quiet_hours": NIGHT}, Draft, "it is in the quiet hours"),
+    (
+        "at night, urgent",
+        {"triage_intent": "complaint", "triage_urgency": "high"},
+        {"mode": "auto", "quiet_hours": NIGHT},
+        Escalate,
+        "it is urgent",
+    ),
+    (
+        "at night, where the source has other hours",
+        {},
+        {"mode": "auto", "quiet_hours": NIGHT, "sources": {"x-main": {"quiet_hours": DAWN}}},
+        AutoReply,
+        "opening-hours answers it (0.97)",
+    ),
+    (
+        "at night, and switched off",
+        {},
+        {"mode": "auto", "quiet_hours": NIGHT, "guards": {"quiet_hours": False}},
+        AutoReply,
+        "opening-hours answers it (0.97)",
+    ),
+    (
+        "not earned yet",
+        {"record": Record(observed=12)},
+        AUTO,
+        Draft,
+        "product_question on x-main has not earned it yet: 12 of the 50 answers that it takes were judged by people",
+    ),
+    (
+        "enough seen, too many wrong",
+        {"record": Record(observed=118, wrong=2)},
+        AUTO,
+        Draft,
+        "product_question on x-main: 2 of 118 wrong, at most 6.0 %; 5 % are allowed",
+    ),
+    (
+        "earned",
+        {"record": Record(observed=200, wrong=2)},
+        AUTO,
+        AutoReply,
+        "product_question on x-main: 2 of 200 wrong, at most 3.6 %; 5 % are allowed",
+    ),
+    (
+        "need not be earned, at the brand's own risk",
+        {"record": Record()},
+        {"mode": "auto", "sources": {"x-main": {"earned": {"product_question": False}}}},
+        AutoReply,
+        "opening-hours answers it (0.97)",
+    ),
+    (
+        "need not be earned by another intent",
+        {"record": Record()},
+        {"mode": "auto", "sources": {"x-main": {"earned": {"praise": False}}}},
+        Draft,
+        "product_question on x-main has not earned it yet: 0 of the 50 answers that it takes were judged by people",
+    ),
+    ("not earned, and drafts anyway", {"record": Record()}, {}, Draft, "a person approves product_question on x-main"),
     ("budget left", {"auto_replies_24h": 1}, AUTO, AutoReply, "opening-hours answers it (0.97)"),
     (
         "intent unsure",
@@ -366,6 +596,17 @@ situations = st.builds(
     already_answered=st.booleans(),
     auto_replies_24h=st.integers(0, 5),
     open_case=st.sampled_from((None, "x:0")),
+    opted_out_at=st.sampled_from((None, NOW)),
+    muted=st.booleans(),
+    record=st.builds(
+        lambda observed, wrong: Record(observed=observed + wrong, wrong=wrong), st.integers(0, 300), st.integers(0, 9)
+    ),
+    traffic=st.builds(
+        Traffic,
+        author_24h=st.integers(0, 6),
+        source=st.sampled_from((0, 119, 120)),
+        braked=st.sampled_from((frozenset(), frozenset({ANSWER.slug}))),
+    ),
     now=st.sampled_from((NOW, NOW + timedelta(days=3), NOW - timedelta(days=1))),
     post_text=st.sampled_from(TEXTS),
     post_addressed=st.booleans(),
@@ -390,6 +631,7 @@ policies = st.builds(
     people_only=st.lists(st.sampled_from(INTENTS), unique=True, max_size=4),
     answer_in_other_language=st.booleans(),
     auto_replies_per_day=st.integers(0, 4),
+    earned=st.booleans(),
 )
 
 

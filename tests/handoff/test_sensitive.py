@@ -1,4 +1,4 @@
-"""Words of caution in seven languages, and the words that only look like them."""
+"""Words of caution in fourteen languages, and the words that only look like them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,121 @@ def test_a_subject_is_recognised(text: str, topic: Topic) -> None:
 )
 def test_a_word_that_only_looks_like_one_is_left_alone(text: str) -> None:
     assert LEXICON.topics(text) == ()
+
+
+SERVED = {
+    "en": (
+        "I want to die",
+        "it caught fire",
+        "I am diabetic",
+        "my son is six",
+        "my lawyer",
+        "I'm a journalist",
+        "I was scammed",
+    ),
+    "es": (
+        "quiero morir",
+        "hubo una descarga eléctrica",
+        "estoy embarazada",
+        "mi hija",
+        "mi abogado",
+        "soy periodista",
+        "me hackearon",
+    ),
+    "fr": (
+        "envie de mourir",
+        "il a pris feu",
+        "je suis enceinte",
+        "ma fille",
+        "mon avocat",
+        "je suis journaliste",
+        "compte piraté",
+    ),
+    "de": (
+        "ich will sterben",
+        "der Akku explodierte",
+        "ich bin schwanger",
+        "mein Kind",
+        "mein Anwalt",
+        "Presseanfrage",
+        "mein Konto wurde gehackt",
+    ),
+    "pt": (
+        "quero morrer",
+        "pegou fogo",
+        "estou grávida",
+        "meu filho",
+        "meu advogado",
+        "sou jornalista",
+        "caí num golpe",
+    ),
+    "it": (
+        "voglio morire",
+        "ha preso fuoco",
+        "sono incinta",
+        "mio figlio",
+        "il mio avvocato",
+        "sono un giornalista",
+        "mi hanno truffato",
+    ),
+    "nl": (
+        "ik wil dood",
+        "in brand gevlogen",
+        "ik ben zwanger",
+        "mijn dochter",
+        "mijn advocaat",
+        "van de redactie",
+        "ik ben opgelicht",
+    ),
+    "pl": (
+        "chcę umrzeć",
+        "bateria wybuchła",
+        "jestem w ciąży",
+        "mój syn",
+        "mój adwokat",
+        "jestem dziennikarką",
+        "to oszustwo",
+    ),
+    "tr": ("ölmek istiyorum", "telefon patladı", "hamileyim", "oğlum", "avukatım", "gazeteciyim", "dolandırıldım"),
+    "ar": (
+        "أريد أن أموت",
+        "انفجر الجهاز",
+        "أنا حامل",
+        "ابنتي",
+        "سأتصل بالمحكمة المحكمة",
+        "أنا صحفي",
+        "تم اختراق حسابي",
+    ),
+    "hi": (
+        "main marna chahta hoon",
+        "phone mein aag lag gayi",
+        "main garbhvati hoon",
+        "meri beti",
+        "mera vakil",
+        "main patrakar hoon",
+        "account hack ho gaya",
+    ),
+    "ru": (
+        "хочу умереть",
+        "телефон загорелся",
+        "я беременна",
+        "моя дочь",
+        "мой адвокат",
+        "я журналист",
+        "меня взломали мошенники",
+    ),
+    "ja": ("死にたい", "発火しました", "妊娠しています", "うちの子が", "弁護士に", "記者です", "詐欺に遭いました"),
+    "zh": ("我不想活了", "手机爆炸了", "我怀孕了", "我女儿", "我的律师", "我是记者", "账号被盗了"),
+}
+SUBJECTS = ("danger", "safety", "health", "minors", "legal", "press", "security")
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [(subject, text) for texts in SERVED.values() for subject, text in zip(SUBJECTS, texts, strict=True)],
+)
+def test_each_subject_is_recognised_in_each_language_served(subject: str, text: str) -> None:
+    assert Topic(subject) in LEXICON.topics(text)
 
 
 def test_the_gravest_comes_first() -> None:

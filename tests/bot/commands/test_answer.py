@@ -13,7 +13,7 @@ from handoff.knowledge.article import Article
 from handoff.knowledge.search import Entry, Index
 from handoff.policy import Policy
 from tests.bot.commands.engine import PlainEngine
-from tests.handoff.factories import ABLE, NOW, make_policy
+from tests.handoff.factories import ABLE, NOW, PROVEN, make_policy
 
 HOURS = Article(
     slug="hours",
@@ -24,7 +24,8 @@ HOURS = Article(
 
 
 async def ask(policy: Policy, question: str = "When do you open on Sundays?", **options: Any) -> Explanation:
-    values: dict[str, Any] = {"channel": "x", "source": "x-main", "capabilities": ABLE, **options}
+    records = {("product_question", "x-main"): PROVEN}
+    values: dict[str, Any] = {"channel": "x", "source": "x-main", "capabilities": ABLE, "records": records, **options}
     answers = Answers(Index([Entry(id=1, article=HOURS)]), signature=policy.settings.signature)
     return await explain(question, engine=PlainEngine(), answers=answers, policy=policy, now=NOW, **values)
 
@@ -43,6 +44,11 @@ async def test_an_automatic_reply_is_shown_as_such() -> None:
     lines = told(await ask(make_policy(mode="auto", auto_answer_confidence=0.5)))
     assert "decision    said at once, by the bot alone:" in lines
     assert "    We open at nine." in lines
+
+
+async def test_what_is_not_earned_yet_is_a_draft_and_says_so() -> None:
+    lines = told(await ask(make_policy(mode="auto", auto_answer_confidence=0.5), records={}))
+    assert lines[-1].startswith("because     product_question on x-main has not earned it yet: 0 of the 50 answers")
 
 
 async def test_every_line_of_a_channels_wording_is_shown() -> None:

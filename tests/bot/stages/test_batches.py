@@ -43,7 +43,9 @@ async def test_who_has_a_case_is_not_answered_by_the_bot_in_the_same_breath(stor
 
 
 async def test_a_refused_reply_joins_the_case_of_its_conversation(store: Store) -> None:
-    bench = Bench(store, speaker=Speaker(before=[Rejected("no")]), desks=("desk",))
+    # Else the case alone would stop it.
+    policy = {"guards": {"case_open": False}}
+    bench = Bench(store, speaker=Speaker(before=[Rejected("no")]), desks=("desk",), policy=policy)
     bench.hear(make_post(1, root_id="1"))
     await bench.decide()
     bench.hear(make_post(2, root_id="1", minutes=1), triage=make_triage(intent="human_agent"))

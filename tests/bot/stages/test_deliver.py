@@ -14,6 +14,7 @@ from bot.store.tables import Outcome, ReplyState, Stage
 from connectors.errors import AmbiguousWrite, AuthFailed, RateLimited, Rejected, Unavailable
 from connectors.post import Refusal
 from connectors.protocol import Page, SendClass
+from handoff.policy import PolicySettings
 from tests.bot.bench_of_stages import Bench
 from tests.bot.factories import NOON, make_post
 from tests.bot.speaker import Speaker
@@ -279,7 +280,15 @@ def as_read(store: Store, bench: Bench) -> replies.Errand:
 
 
 def begin(store: Store, bench: Bench, known: replies.Errand, *, job_id: int = 0) -> object:
-    return store.write_now(replies.begin, known, now=bench.now, job_id=job_id, aftermath=lambda session, reason: None)
+    return store.write_now(
+        replies.begin,
+        known,
+        now=bench.now,
+        job_id=job_id,
+        judge=lambda standing: None,
+        aftermath=lambda session, reason: None,
+        policy=PolicySettings().policy(),
+    )
 
 
 async def test_a_worker_that_was_overtaken_leaves_the_reply_to_the_other(store: Store) -> None:

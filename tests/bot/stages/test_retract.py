@@ -58,7 +58,7 @@ async def test_what_was_said_in_the_window_is_deleted_and_the_rest_stays(store: 
 @pytest.mark.parametrize(
     ("more", "count"), [({"source": "y"}, 0), ({"article": "hours"}, 0), ({"article": "parcel"}, 1)]
 )
-async def test_one_source_or_article_is_chosen(store: Store, more: dict[str, str], count: int) -> None:
+async def test_one_source_or_article_is_chosen(store: Store, more: dict[str, Any], count: int) -> None:
     bench = Bench(store, Deleter())
     await say(bench, 1)
     assert len(ask(bench, **more)) == count

@@ -17,7 +17,10 @@ from classifiers import why
 from classifiers.engines.keywords import Keywords
 from classifiers.triage import Triage
 from classifiers.why import Why
+from handoff.policy import PolicySettings
 from tests.bot.web.world import Browser, Clock, Day, Options, add_day, add_user, signed_in
+
+POLICY = PolicySettings.model_validate({"intents": {"delivery_item": "auto"}, "guards": {"stale": False}}).policy()
 
 Visit = Callable[[Role | None], Awaitable[Browser]]
 
@@ -60,6 +63,7 @@ def make_site(store: Store, clock: Clock, options: Options) -> Site:
     return Site(
         store=store,
         clock=clock,
+        policy=POLICY,
         settings=options,
         ready=ready,
         metrics=lambda: b"harken_build_info 1\n",

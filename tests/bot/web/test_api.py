@@ -86,6 +86,7 @@ async def test_lists_and_single_things_are_of_the_documented_types(
         "articles": day.article,
         "sources": "x-main",
         "labels": "product",
+        "authors": 1,
     }
     program.key = api_key(sqlite_store, Role.LEAD)
     seen = 0

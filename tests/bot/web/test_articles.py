@@ -15,7 +15,7 @@ from bot.store.roles import Role
 from bot.web.site import Site
 from handoff.knowledge.readiness import Guess, Standards
 from handoff.knowledge.slots import read_slots
-from tests.bot.web.conftest import Visit, explain, measure, ready, receive
+from tests.bot.web.conftest import POLICY, Visit, explain, make_brakes, measure, ready, receive
 from tests.bot.web.world import NOON, SCRIPT, Browser, Clock, Day, Options, add_article
 
 SLOTS = {"status": {"type": "url", "value": "https://example.com/status"}}
@@ -51,12 +51,14 @@ async def site(sqlite_store: Store, clock: Clock, options: Options) -> AsyncIter
     async with Site(
         store=sqlite_store,
         clock=clock,
+        policy=POLICY,
         settings=options,
         ready=ready,
         metrics=lambda: b"",
         receive=receive,
         measure=measure,
         explain=explain,
+        brakes=make_brakes(sqlite_store, clock),
         standards=Standards(slots=read_slots(SLOTS)),
         tongues=tongues,
     ) as site:

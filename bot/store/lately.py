@@ -1,0 +1,172 @@
+"""What the bot said by itself lately, counted for every limit at once; and the brakes that a burst pulls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, select
+
+from bot.store import events
+from bot.store.refusals import Conflict
+from bot.store.tables import ArticleBrakeRow, ArticleRow, Origin, PostRow, ReplyRow, ReplyState, UserRow, UtcDateTime
+from bot.store.upsert import insert_new, table_of
+from connectors.post import Post
+from handoff.likeness import likeness
+from handoff.traffic import Traffic
+
+HOUR = timedelta(hours=1)
+
+LONGEST_WAIT = timedelta(hours=24)
+"""A reply may wait so long between its decision and its sending; older ones left more than an hour ago."""
+
+PUBLIC = (ReplyState.SENDING, ReplyState.UNKNOWN, ReplyState.SENT, ReplyState.PERSON)
+"""States in which a reply is, or may be, public."""
+
+LOCK = 4_204_200_006
+"""Name of the lock that lets one automatic reply begin at a time, on PostgreSQL; any number that nobody else uses."""
+
+_reply = table_of(ReplyRow)
+_post = table_of(PostRow)
+_article = table_of(ArticleRow)
+_brake = table_of(ArticleBrakeRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brake:
+    """An article that was said in a burst. said: how often then. released_at: None while it waits for a person."""
+
+    slug: str
+    pulled_at: datetime
+    said: int
+    released_at: datetime | None
+    released_by: str | None
+
+
+@dataclass(slots=True)
+class Lately:
+    """Counts of automatic replies within the last hour, to which those of a batch are added as they are decided."""
+
+    everywhere: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
+    conversations: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    articles: Counter[str] = field(default_factory=Counter)
+    texts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    braked: frozenset[str] = frozenset()
+
+    def add(self, *, source: str, channel: str, root_id: str | None, slug: str, text: str) -> None:
+        """Count one automatic reply."""
+        self.everywhere += 1
+        self.sources[source] += 1
+        self.conversations[channel, root_id] += 1
+        self.articles[slug] += 1
+        self.texts[source, likeness(text)] += 1
+
+    def traffic(self, post: Post, source: str, *, author_24h: int) -> Traffic:
+        """Return what matters for a reply to *post*."""
+        return Traffic(
+            author_24h=author_24h,
+            conversation=self.conversations[post.channel, post.root_id],
+            source=self.sources[source],
+            everywhere=self.everywhere,
+            articles=dict(self.articles),
+            texts={text: count for (name, text), count in self.texts.items() if name == source},
+            braked=self.braked,
+        )
+
+
+def alone(session: Session) -> None:
+    """Let no other automatic reply begin before this transaction ends: what is counted here stays true until then.
+
+    On SQLite a writing transaction is alone anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+
+
+def load(session: Session, *, now: datetime, states: Sequence[ReplyState], but_for: int | None = None) -> Lately:
+    """Return what the bot said by itself within the last hour, in *states*, without the reply *but_for*."""
+    when = sa.func.coalesce(_reply.c.first_sent_at, _reply.c.created_at, type_=UtcDateTime())
+    query = (
+        sa.select(_reply.c.id, _reply.c.source, _reply.c.channel, _post.c.root_id, _article.c.slug, _reply.c.text)
+        .join(_post, _post.c.id == _reply.c.post_id)
+        .outerjoin(_article, _article.c.id == _reply.c.article_id)
+        .where(
+            _reply.c.origin == Origin.BOT,
+            _reply.c.state.in_(states),
+            _reply.c.created_at > now - HOUR - LONGEST_WAIT,
+            when > now - HOUR,
+        )
+    )
+    lately = Lately(braked=_braked(session))
+    for row in session.connection().execute(query):
+        if row.id != but_for:
+            slug = row.slug or ""
+            lately.add(source=row.source, channel=row.channel, root_id=row.root_id, slug=slug, text=row.text)
+    return lately
+
+
+def brake_if_burst(session: Session, slug: str, *, most: int, within: timedelta, now: datetime) -> bool:
+    """Pull the brake of an article whose automatic replies have come to *most* within *within*; True if it was pulled.
+
+    After a release only what was said since counts.
+    """
+    row = session.get(ArticleBrakeRow, slug)
+    if row is not None and row.released_at is None:
+        return False
+    since = now - within if row is None or row.released_at is None else max(now - within, row.released_at)
+    query = (
+        sa.select(sa.func.count())
+        .select_from(_reply)
+        .join(_article, _article.c.id == _reply.c.article_id)
+        .where(
+            _article.c.slug == slug,
+            _reply.c.origin == Origin.BOT,
+            _reply.c.state.in_(PUBLIC),
+            _reply.c.first_sent_at > since,
+        )
+    )
+    said = session.connection().execute(query).scalar_one()
+    if said < most:
+        return False
+    insert_new(session, _brake, [{"slug": slug, "pulled_at": now, "said": said}])
+    session.connection().execute(
+        sa.update(_brake)
+        .where(_brake.c.slug == slug)
+        .values(pulled_at=now, said=said, released_at=None, released_by=None)
+    )
+    events.add(session, "article.braked", now=now, facts={"article": slug, "said": said})
+    return True
+
+
+def brakes(session: Session) -> list[Brake]:
+    """Return all brakes, those that hold first, then the newest."""
+    query = (
+        select(ArticleBrakeRow, UserRow.name)
+        .join(UserRow, table_of(UserRow).c.id == _brake.c.released_by, isouter=True)
+        .order_by(_brake.c.released_at.is_not(None), _brake.c.pulled_at.desc(), _brake.c.slug)
+    )
+    return [
+        Brake(slug=row.slug, pulled_at=row.pulled_at, said=row.said, released_at=row.released_at, released_by=name)
+        for row, name in session.exec(query)
+    ]
+
+
+def release(session: Session, slug: str, *, user_id: int | None, now: datetime) -> Brake:
+    """Let an article be said alone again. Raises Conflict when it does not wait. user_id None: the command line."""
+    row = session.get(ArticleBrakeRow, slug, with_for_update=True)
+    if row is None or row.released_at is not None:
+        raise Conflict(f"the article {slug!r} does not wait for anybody")
+    row.released_at, row.released_by = now, user_id
+    session.add(row)
+    session.flush()
+    events.add(session, "article.released", now=now, facts={"article": slug, "user_id": user_id})
+    return next(each for each in brakes(session) if each.slug == slug)
+
+
+def _braked(session: Session) -> frozenset[str]:
+    query = sa.select(_brake.c.slug).where(_brake.c.released_at.is_(None))
+    return frozenset(row.slug for row in session.connection().execute(query))
