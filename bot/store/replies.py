@@ -158,9 +158,7 @@ def _standing(session: Session, row: ReplyRow, target: Kept, *, now: datetime, p
     return Standing(
         known=known,
         errand=_errand(row, target),
-        article=None
-        if stored is None or not stored.article.may_be_said(now, brand=stored.article.brand)
-        else stored.article,
+        article=article if article is not None and article.may_be_said(now, brand=article.brand) else None,
         record=around.record(known),
         lately=around.lately,
     )
