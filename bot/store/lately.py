@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,16 +12,13 @@ from sqlmodel import Session, select
 
 from bot.store import events
 from bot.store.refusals import Conflict
-from bot.store.tables import ArticleBrakeRow, ArticleRow, Origin, PostRow, ReplyRow, ReplyState, UserRow, UtcDateTime
+from bot.store.tables import ArticleBrakeRow, ArticleRow, Origin, PostRow, ReplyRow, ReplyState, UserRow
 from bot.store.upsert import insert_new, table_of
 from connectors.post import Post
 from handoff.likeness import likeness
 from handoff.traffic import Traffic
 
 HOUR = timedelta(hours=1)
-
-LONGEST_WAIT = timedelta(hours=24)
-"""A reply may wait so long between its decision and its sending; older ones left more than an hour ago."""
 
 PUBLIC = (ReplyState.SENDING, ReplyState.UNKNOWN, ReplyState.SENT, ReplyState.PERSON)
 """States in which a reply is, or may be, public."""
@@ -59,11 +56,14 @@ class Lately:
 
     def add(self, *, source: str, channel: str, root_id: str | None, slug: str, text: str) -> None:
         """Count one automatic reply."""
-        self.everywhere += 1
-        self.sources[source] += 1
+        self._say(source, slug, text, 1)
         self.conversations[channel, root_id] += 1
-        self.articles[slug] += 1
-        self.texts[source, likeness(text)] += 1
+
+    def _say(self, source: str, slug: str, text: str, times: int) -> None:
+        self.everywhere += times
+        self.sources[source] += times
+        self.articles[slug] += times
+        self.texts[source, likeness(text)] += times
 
     def traffic(self, post: Post, source: str, *, author_24h: int) -> Traffic:
         """Return what matters for a reply to *post*."""
@@ -87,26 +87,49 @@ def alone(session: Session) -> None:
         session.connection().execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
 
 
-def load(session: Session, *, now: datetime, states: Sequence[ReplyState], but_for: int | None = None) -> Lately:
-    """Return what the bot said by itself within the last hour, in *states*, without the reply *but_for*."""
-    when = sa.func.coalesce(_reply.c.first_sent_at, _reply.c.created_at, type_=UtcDateTime())
-    query = (
-        sa.select(_reply.c.id, _reply.c.source, _reply.c.channel, _post.c.root_id, _article.c.slug, _reply.c.text)
-        .join(_post, _post.c.id == _reply.c.post_id)
-        .outerjoin(_article, _article.c.id == _reply.c.article_id)
-        .where(
-            _reply.c.origin == Origin.BOT,
-            _reply.c.state.in_(states),
-            _reply.c.created_at > now - HOUR - LONGEST_WAIT,
-            when > now - HOUR,
-        )
-    )
+def load(
+    session: Session,
+    *,
+    now: datetime,
+    states: Sequence[ReplyState],
+    posts: Iterable[Post],
+    but_for: int | None = None,
+) -> Lately:
+    """Return what the bot said by itself within the last hour, in *states*, without the reply *but_for*.
+
+    One that left counts by when it did, one that waits by when it was decided. posts: whose conversations matter.
+    """
+    counted = _counted(now - HOUR, states, but_for)
     lately = Lately(braked=_braked(session))
-    for row in session.connection().execute(query):
-        if row.id != but_for:
-            slug = row.slug or ""
-            lately.add(source=row.source, channel=row.channel, root_id=row.root_id, slug=slug, text=row.text)
+    said = (
+        sa.select(_reply.c.source, _article.c.slug, _reply.c.text, sa.func.count())
+        .outerjoin_from(_reply, _article, _article.c.id == _reply.c.article_id)
+        .where(counted)
+        .group_by(_reply.c.source, _article.c.slug, _reply.c.text)
+    )
+    for source, slug, text, times in session.connection().execute(said):
+        lately._say(source, slug or "", text, times)
+    roots = {post.root_id for post in posts if post.root_id is not None}
+    here = (
+        sa.select(_reply.c.channel, _post.c.root_id, sa.func.count())
+        .join_from(_reply, _post, _post.c.id == _reply.c.post_id)
+        .where(counted, _post.c.root_id.in_(roots))
+        .group_by(_reply.c.channel, _post.c.root_id)
+    )
+    for channel, root_id, times in session.connection().execute(here):
+        lately.conversations[channel, root_id] += times
     return lately
+
+
+def _counted(since: datetime, states: Sequence[ReplyState], but_for: int | None) -> sa.ColumnElement[bool]:
+    left = _reply.c.first_sent_at > since
+    waits = sa.and_(_reply.c.first_sent_at.is_(None), _reply.c.created_at > since)
+    counted = sa.and_(
+        _reply.c.origin == Origin.BOT,
+        _reply.c.state.in_(states),
+        sa.or_(left, waits) if ReplyState.INTENDED in states else left,
+    )
+    return counted if but_for is None else sa.and_(counted, _reply.c.id != but_for)
 
 
 def brake_if_burst(session: Session, slug: str, *, most: int, within: timedelta, now: datetime) -> bool:

@@ -142,10 +142,9 @@ def begin(
     session.add(row)
     session.flush()
     if known.origin is Origin.BOT and standing.article is not None:
-        caps = policy.settings.caps
-        lately.brake_if_burst(
-            session, standing.article.slug, most=caps.brake_replies, within=policy.brake_within, now=now
-        )
+        slug, most = standing.article.slug, policy.settings.caps.brake_replies
+        if standing.lately.articles[slug] + 1 >= most:
+            lately.brake_if_burst(session, slug, most=most, within=policy.brake_within, now=now)
     return _errand(row, target)
 
 

@@ -75,10 +75,12 @@ def known(
     now: datetime,
     said: Sequence[ReplyState] = SAID,
     but_for: int | None = None,
+    with_story: bool = True,
 ) -> dict[int, Known]:
     """Return what is known about posts. wanted: post id -> edits; what an edit or deletion overtook is left out.
 
     said: states in which an automatic reply counts for a budget. but_for: a reply that is left out of every count.
+    with_story: thread and history too, which people read and no guard asks for.
     """
     posts = {
         each.id: each
@@ -89,8 +91,9 @@ def known(
         return {}
     triages = load_triages(session, list(posts))
     around = _Around()
-    _threads(session, posts.values(), around)
-    _history(session, posts, around)
+    if with_story:
+        _threads(session, posts.values(), around)
+        _history(session, posts, around)
     _answers(session, posts, around, but_for)
     _budget(session, posts, around, now, said, but_for)
     _open_cases(session, posts, around)

@@ -12,6 +12,7 @@ from bot.store import lately, situations, verdicts
 from bot.store.lately import PUBLIC, Lately
 from bot.store.situations import SAID, Known
 from bot.store.verdicts import Pair
+from connectors.post import Post
 from handoff.earned import NOTHING, Record
 from handoff.policy import Mode, Policy
 
@@ -35,19 +36,22 @@ def look(session: Session, wanted: Mapping[int, int], *, now: datetime, policy: 
     return Surroundings(
         known=known,
         records=_records(session, known.values(), now, policy),
-        lately=lately.load(session, now=now, states=SAID),
+        lately=lately.load(session, now=now, states=SAID, posts=_posts(known)),
     )
 
 
 def look_again(
     session: Session, wanted: Mapping[int, int], *, now: datetime, policy: Policy, but_for: int
 ) -> Surroundings:
-    """Return everything for letting the reply *but_for* go: it counts nowhere itself, others once they left."""
-    known = situations.known(session, wanted, now=now, said=PUBLIC, but_for=but_for)
+    """Return everything for letting the reply *but_for* go: it counts nowhere itself, others once they left.
+
+    Without the story of the post: this is asked while other replies wait.
+    """
+    known = situations.known(session, wanted, now=now, said=PUBLIC, but_for=but_for, with_story=False)
     return Surroundings(
         known=known,
         records=_records(session, known.values(), now, policy),
-        lately=lately.load(session, now=now, states=PUBLIC, but_for=but_for),
+        lately=lately.load(session, now=now, states=PUBLIC, posts=_posts(known), but_for=but_for),
     )
 
 
@@ -59,6 +63,10 @@ def _records(session: Session, known: Iterable[Known], now: datetime, policy: Po
         if policy.mode(source, intent) is Mode.AUTO and policy.must_earn(source, intent)
     ]
     return verdicts.records(session, asked, now=now, within=policy.judged_within)
+
+
+def _posts(known: Mapping[int, Known]) -> list[Post]:
+    return [each.kept.post for each in known.values()]
 
 
 def _pair(known: Known, intent: str) -> Pair:

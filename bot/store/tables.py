@@ -389,7 +389,10 @@ class ReplyRow(SQLModel, table=True):
     """
 
     __tablename__ = "reply"
-    __table_args__ = (sa.Index("reply_judged", "source", "intent", "created_at"),)
+    __table_args__ = (
+        sa.Index("reply_judged", "source", "intent", "created_at"),
+        sa.Index("reply_left", "first_sent_at"),
+    )
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
     post_id: int = Field(foreign_key="post.id", index=True)

@@ -39,9 +39,11 @@ def upgrade() -> None:
     op.add_column("reply", sa.Column("intent", sa.String(), nullable=True))
     op.add_column("reply", sa.Column("is_edited", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index("reply_judged", "reply", ["source", "intent", "created_at"])
+    op.create_index("reply_left", "reply", ["first_sent_at"])
 
 
 def downgrade() -> None:
+    op.drop_index("reply_left", table_name="reply")
     op.drop_index("reply_judged", table_name="reply")
     op.drop_column("reply", "is_edited")
     op.drop_column("reply", "intent")
