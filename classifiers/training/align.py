@@ -76,7 +76,7 @@ def choose(lessons: Sequence[Lesson], kinds: Sequence[Sequence[Sequence[str]]], 
     return Chosen([*texts, *chance.sample(abroad, min(ABROAD, len(abroad)))], count, groups)
 
 
-def project(texts: Texts, projection: torch.Tensor, *, seed: int, steps: int = STEPS) -> torch.Tensor:
+def project(texts: Texts, projection: torch.Tensor, *, seed: int, steps: int) -> torch.Tensor:
     """Return a better *projection*, (2 * width) x EMBEDDING_DIM."""
     weight = projection.clone().float().requires_grad_()
     optimizer = torch.optim.AdamW([weight], lr=RATE, weight_decay=0.0)

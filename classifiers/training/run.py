@@ -51,7 +51,7 @@ SHIPPED = ("triage_posts", "posts_written")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for. share: of the passes over the sets; less than 1 for a trial."""
+    """What is asked for. share: of the passes over the sets, and of the steps at the end; less than 1 for a trial."""
 
     data: Path
     out: Path
@@ -108,7 +108,8 @@ def _aligned(wish: Wish, start: material.Start, tuning: Tuning, projection: Tens
         groups=chosen.groups,
     )
     begin = torch.from_numpy(projection.astype(np.float32))
-    made: Tensor = align.project(texts, begin, seed=wish.seed).half().numpy()
+    steps = max(1, round(align.STEPS * wish.share))
+    made: Tensor = align.project(texts, begin, seed=wish.seed, steps=steps).half().numpy()
     return made
 
 

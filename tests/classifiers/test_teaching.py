@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from safetensors.numpy import save_file
+from threadpoolctl import threadpool_limits
 
 from classifiers.delta import Delta
 from classifiers.engines import model as models
@@ -207,9 +208,11 @@ def test_two_thousand_corrections_take_seconds() -> None:
 
     right = judge(watched)["intent"].argmax(1).astype(np.int8)
     validation = Validation(watched, {"intent": right})
-    began = time.process_time()  # by the clock a busy machine would decide
-    proposal = propose(lessons, features, judge=judge, validation=validation, ordinary=watched[:0], worn=None)
-    assert time.process_time() - began < 10
+    with threadpool_limits(1):  # threads that wait for one another count as work
+        began = time.process_time()  # by the clock a busy machine would decide
+        proposal = propose(lessons, features, judge=judge, validation=validation, ordinary=watched[:0], worn=None)
+        spent = time.process_time() - began
+    assert spent < 10
     assert proposal.verdicts[0].lessons == 2_000
 
 
