@@ -143,6 +143,11 @@ def test_secrets_do_not_show() -> None:
     assert not any(secret in shown for secret in (CLIENT_SECRET, PASSWORD, REFRESH_TOKEN))
 
 
+async def test_a_wording_for_reddit_keeps_its_markdown(network: Reddit, clock: HandClock) -> None:
+    async with connector_on(network, clock) as connector:
+        assert connector.capabilities.markdown
+
+
 async def test_neither_a_praw_ini_nor_the_environment_has_a_say(
     network: Reddit, clock: HandClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

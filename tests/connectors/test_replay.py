@@ -434,6 +434,7 @@ async def test_x_lets_us_answer_only_who_speaks_to_us(
     post = (await replay.fetch("feed", None)).posts[0]
     assert (replay.may_reply(post) is None) is allowed
     assert replay.capabilities.requires_summon is (channel == "x")
+    assert replay.capabilities.markdown is (channel == "reddit")
 
 
 @pytest.mark.parametrize(

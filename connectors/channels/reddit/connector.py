@@ -75,6 +75,7 @@ class RedditConnector:
             thread=True,
             edits=True,
             deletions=True,
+            markdown=True,
             lookup_batch=PAGE_ITEMS,
             settle_after=settle_after,
         )

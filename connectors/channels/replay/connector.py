@@ -11,7 +11,7 @@ from typing import Self
 
 from connectors.channels.replay.ledger import Entry, Ledger
 from connectors.channels.replay.recording import BEFORE_ALL, Change, Happening, Place, Recording, read
-from connectors.channels.replay.settings import LENGTHS, ReplaySettings
+from connectors.channels.replay.settings import LENGTHS, MARKDOWN, ReplaySettings
 from connectors.channels.replay.timeline import Timeline, read_cursor, read_moment, write_cursor
 from connectors.errors import Rejected, Unavailable
 from connectors.post import Author, Post, PostKind, Refusal, Reply, Sent
@@ -37,6 +37,7 @@ class Replay:
             edits=True,
             deletions=True,
             requires_summon=settings.channel == "x",
+            markdown=settings.channel in MARKDOWN,
             settle_after=timedelta(0),
         )
         self._settings = settings

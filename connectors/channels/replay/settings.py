@@ -17,6 +17,8 @@ LENGTHS = {
     "mastodon": LengthRule(unit=Unit.CHARACTERS, limit=500, url_cost=23),  # docs.joinmastodon.org, default instance
     "reddit": LengthRule(unit=Unit.CHARACTERS, limit=10_000),  # reddit.com/dev/api#POST_api_comment
 }
+MARKDOWN = frozenset({"reddit"})
+"""Networks that show Markdown as it is meant."""
 
 
 class ReplaySettings(SourceSettings):
