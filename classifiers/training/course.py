@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from classifiers.training.sets import Lesson, Source
 
+STAGES = 3
+"""A broad one, a shorter one on posts to brands, and a last look at these with small steps."""
+
+LAST_RATE = 0.5
+"""Of the full rate, where the last stage begins."""
+
+WARM_UP = 0.06
 BATCH = 32
 PAIRS = 20
 PAIRS_EVERY = 10
@@ -25,26 +32,42 @@ _SORTED = 40
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """rows: of the lessons. pairs: rows of two texts that belong together; a step has one or the other."""
+    """rows: of the lessons; a step without any teaches pairs. rate: share of the full rate of learning.
+
+    ends_course: after it the weights would do; those after the last stage are averaged with them.
+    """
 
     rows: tuple[int, ...] = ()
-    pairs: tuple[tuple[int, int], ...] = ()
+    rate: float = 1.0
+    ends_course: bool = False
 
 
 def plan(lessons: Sequence[Lesson], lengths: Sequence[int], sources: Sequence[Source], *, seed: int) -> list[Step]:
-    """Return the steps of both stages. lengths: pieces of each lesson. Pair steps stand as empty places."""
+    """Return the steps of all stages. lengths: pieces of each lesson. The rate falls twice, last in the last stage."""
     chance = random.Random(seed)
     steps: list[Step] = []
-    for stage in (0, 1):
+    ends = [0]
+    for stage in range(STAGES):
         rows = [row for source in sources for row in _drawn(lessons, source, stage, chance)]
         chance.shuffle(rows)
-        steps += _cut(rows, lengths, chance)
-    woven: list[Step] = []
-    for step in steps:
-        woven.append(step)
-        if len(woven) % PAIRS_EVERY == PAIRS_EVERY - 1:
-            woven.append(Step())
-    return woven
+        for step in _cut(rows, lengths, chance):
+            steps.append(step)
+            if len(steps) % PAIRS_EVERY == PAIRS_EVERY - 1:
+                steps.append(Step())
+        ends.append(len(steps))
+    first, last = ends[-2], len(steps) - ends[-2]
+    rates = [*_rates(first), *(LAST_RATE * rate for rate in _rates(last))]
+    return [
+        replace(step, rate=rate, ends_course=number == first)
+        for number, (step, rate) in enumerate(zip(steps, rates, strict=True), 1)
+    ]
+
+
+def _rates(steps: int) -> Iterator[float]:
+    """Yield the share of the full rate: up in a line, then down in a line."""
+    warm = max(1, round(WARM_UP * steps))
+    for done in range(steps):
+        yield min((done + 1) / warm, (steps - done) / max(1, steps - warm))
 
 
 def _drawn(lessons: Sequence[Lesson], source: Source, stage: int, chance: random.Random) -> Iterator[int]:

@@ -41,14 +41,14 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A set. passes: how often its rows are seen in the broad stage and in the one on posts to brands, or in what part.
+    """A set. passes: how often its rows are seen in each stage of ``course``, or in what part.
 
     licence: class of rows that do not say.
     """
 
     name: str
     teach: Callable[[Mapping[str, Any]], tuple[dict[str, str], dict[str, float]]]
-    passes: tuple[float, float]
+    passes: tuple[float, float, float]
     licence: str = "research"
 
 
@@ -105,28 +105,28 @@ def _emotions(row: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, float]]
 
 
 SOURCES = (
-    Source("triage_posts", _posts, (1.2, 2.0)),
-    Source("posts_read", _posts, (1.2, 1.0)),
-    Source("triage_intent", _intents, (0.25, 0.05)),
-    Source("airline_tweets", _sentiment(1.0), (1.0, 0.6), licence="nc"),
-    Source("tweeteval_sentiment", _sentiment(1.0), (1.3, 0.17)),
-    Source("umsab_sentiment", _sentiment(1.0), (1.6, 0.5)),
-    Source("tweeteval_offensive", _toxicity(1.0, "not_offensive"), (1.0, 0.3)),
-    Source("hate_offensive", _toxicity(0.5, "neither"), (0.25, 0.1), licence=OPEN),
-    Source("sms_spam", _spam, (0.5, 0.3), licence=OPEN),
-    Source("youtube_spam", _spam, (1.0, 1.2), licence=OPEN),
-    Source("blank", _nothing, (5.0, 10.0), licence=OPEN),
-    Source("posts_written", _posts, (0.0, 1.55), licence=OPEN),
-    Source("posts_read_later", _posts, (0.0, 1.2)),
+    Source("triage_posts", _posts, (1.2, 2.0, 2.0)),
+    Source("posts_read", _posts, (1.2, 1.0, 1.5)),
+    Source("triage_intent", _intents, (0.25, 0.05, 0.02)),
+    Source("airline_tweets", _sentiment(1.0), (1.0, 0.6, 0.5), licence="nc"),
+    Source("tweeteval_sentiment", _sentiment(1.0), (1.3, 0.17, 0.05)),
+    Source("umsab_sentiment", _sentiment(1.0), (1.6, 0.5, 0.3)),
+    Source("tweeteval_offensive", _toxicity(1.0, "not_offensive"), (1.0, 0.3, 0.3)),
+    Source("hate_offensive", _toxicity(0.5, "neither"), (0.25, 0.1, 0.05), licence=OPEN),
+    Source("sms_spam", _spam, (0.5, 0.3, 0.1), licence=OPEN),
+    Source("youtube_spam", _spam, (1.0, 1.2, 0.5), licence=OPEN),
+    Source("blank", _nothing, (5.0, 10.0, 5.0), licence=OPEN),
+    Source("posts_written", _posts, (0.0, 1.55, 0.8), licence=OPEN),
+    Source("posts_read_later", _posts, (0.0, 1.2, 1.0)),
 )
 OPEN_SOURCES = (
-    Source("triage_intent", _open_intents, (2.0, 1.0), licence=OPEN),
-    Source("goemotions", _emotions, (1.0, 0.5), licence=OPEN),
-    Source("hate_offensive", _toxicity(1.0, "neither"), (1.0, 0.3), licence=OPEN),
-    Source("sms_spam", _spam, (0.5, 0.3), licence=OPEN),
-    Source("youtube_spam", _spam, (1.0, 1.0), licence=OPEN),
-    Source("blank", _nothing, (5.0, 10.0), licence=OPEN),
-    Source("posts_written", _posts, (2.0, 3.0), licence=OPEN),
+    Source("triage_intent", _open_intents, (2.0, 1.0, 0.0), licence=OPEN),
+    Source("goemotions", _emotions, (1.0, 0.5, 0.0), licence=OPEN),
+    Source("hate_offensive", _toxicity(1.0, "neither"), (1.0, 0.3, 0.0), licence=OPEN),
+    Source("sms_spam", _spam, (0.5, 0.3, 0.0), licence=OPEN),
+    Source("youtube_spam", _spam, (1.0, 1.0, 0.0), licence=OPEN),
+    Source("blank", _nothing, (5.0, 10.0, 0.0), licence=OPEN),
+    Source("posts_written", _posts, (2.0, 3.0, 0.0), licence=OPEN),
 )
 
 READ = {"posts_read": "posts.tsv", "posts_read_later": "later.tsv"}
@@ -150,8 +150,8 @@ def sources(licences: str) -> tuple[Source, ...]:
 
 def shortened(source: Source, share: float) -> Source:
     """Return *source* with that share of its passes."""
-    broad, near = source.passes
-    return replace(source, passes=(broad * share, near * share))
+    broad, near, last = source.passes
+    return replace(source, passes=(broad * share, near * share, last * share))
 
 
 def lessons(data: Path, split: str, *, licences: str) -> Iterator[Lesson]:

@@ -29,7 +29,7 @@ MAX_CHARS = 20_000
 """A longer text is no answer but a manual; it also bounds what one file may cost to read, embed and show."""
 
 PART_CHARS = 350
-UNSPACED_PART_CHARS = 130
+UNSPACED_PART_CHARS = 60
 """In scripts without spaces a character says as much as a syllable or a word."""
 
 _WORD = regex.compile(r"[\p{L}\p{N}]")
@@ -160,13 +160,13 @@ class Article:
 
     @property
     def passages(self) -> tuple[str, ...]:
-        """What is embedded, one vector each: title and questions, the same as a post to us begins, body, parts of it.
+        """What is embedded, one vector each: title and questions, these as a post to us begins, the whole, its parts.
 
         An encoder hears the mention too: with it, twice as many posts of the demo's day are answered surely.
         """
         asked = [each for each in (self.title, *self.questions) if _WORD.search(each)]
         own = [part for part in parts(self.body) if _WORD.search(part)]
-        whole = [self.body] if len(own) > 1 else []
+        whole = [" ".join(part for part in (self.title, self.body) if part)] if own and (asked or len(own) > 1) else []
         return (*asked, *(f"@us {each}" for each in asked), *whole, *own)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sklearn.metrics import accuracy_score
 from tokenizers import Tokenizer
 
 from bot.cli import harken
@@ -182,17 +183,28 @@ def test_the_labels_are_whole() -> None:
 
 
 def test_a_plan_holds_every_row_as_often_as_its_set_says() -> None:
-    lessons = [sets.Lesson("a", "x", "open", {}, {})] * 100 + [sets.Lesson("b", "x", "open", {}, {})] * 10
-    sources = [sets.Source("a", dict, (1.5, 0.0)), sets.Source("b", dict, (0.0, 3.0))]  # type: ignore[arg-type]
+    named = "a" * 100 + "b" * 10 + "c" * 80
+    lessons = [sets.Lesson(name, "x", "open", {}, {}) for name in named]
+    sources = [
+        sets.Source("a", dict, (1.5, 0.0, 0.0)),  # type: ignore[arg-type]
+        sets.Source("b", dict, (0.0, 3.0, 0.0)),  # type: ignore[arg-type]
+        sets.Source("c", dict, (0.0, 0.0, 2.0)),  # type: ignore[arg-type]
+    ]
     lengths = [1 + n % 30 for n in range(len(lessons))]
     steps = course.plan(lessons, lengths, sources, seed=5)
     drawn = [row for step in steps for row in step.rows]
-    assert len([row for row in drawn if row < 100]) == 150
-    assert set(drawn) == set(range(110))
+    assert len([row for row in drawn if named[row] == "a"]) == 150
+    assert set(drawn) == set(range(190))
     assert all(drawn.count(row) == 3 for row in range(100, 110))
-    # The stage on posts comes last, and the plan is the same every time.
-    assert max(at for at, step in enumerate(steps) if any(row < 100 for row in step.rows)) < len(steps) - 1
+    # One stage after the other, and the plan is the same every time.
+    assert "".join(dict.fromkeys(named[row] for row in drawn)) == "abc"
     assert steps == course.plan(lessons, lengths, sources, seed=5) != course.plan(lessons, lengths, sources, seed=6)
+    # The rate falls twice, and where it has fallen first the weights are kept.
+    (end,) = [number for number, step in enumerate(steps) if step.ends_course]
+    assert {named[row] for step in steps[end + 1 :] for row in step.rows} == {"c"}
+    assert max(step.rate for step in steps[:end]) == 1.0
+    assert max(step.rate for step in steps[end + 1 :]) == course.LAST_RATE
+    assert steps[end].rate < 0.5 > steps[-1].rate
 
 
 def test_a_smaller_vocabulary_reads_what_it_was_made_of_alike_and_everything_else_in_more_pieces() -> None:
@@ -223,6 +235,18 @@ def test_a_temperature_makes_confidences_true() -> None:
     gold = np.array([chance.choice(3, p=row / row.sum()) for row in shares.astype(np.float64)])
     assert calibrate.temperature(scores, gold) == pytest.approx(1.0, abs=0.08)
     assert calibrate.temperature(3 * scores, gold) == pytest.approx(3.0, abs=0.25)
+
+
+def test_a_lean_gives_back_what_was_taken_from_a_label() -> None:
+    chance = np.random.default_rng(5)
+    gold = chance.integers(0, 3, 6_000)
+    even = (chance.normal(0, 1, (6_000, 3)) + 1.5 * np.eye(3)[gold]).astype(np.float32)
+    shy = even - np.array([0.6, 0, 0], np.float32)
+
+    assert calibrate.lean([(even, gold, accuracy_score)], 0) == pytest.approx(0.0, abs=0.1)
+    assert calibrate.lean([(shy, gold, accuracy_score)], 0) == pytest.approx(0.6, abs=0.1)
+    assert calibrate.lean([(even, gold, accuracy_score), (shy, gold, accuracy_score)], 0) == pytest.approx(0.3, abs=0.1)
+    assert shy[:, 0].mean() == pytest.approx(even[:, 0].mean() - 0.6, abs=1e-3)  # what is given stays as it is
 
 
 def test_missing_or_broken_data_is_one_sentence(tmp_path: Path) -> None:

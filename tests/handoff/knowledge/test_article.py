@@ -52,8 +52,9 @@ def test_all_of_it_is_understood() -> None:
     )
     assert article.language == "pt"
     asked = (article.title, *article.questions)
+    whole = "When do I get my refund? Refunds take **five** working days.\n\nMore."
     body = "Refunds take **five** working days. More."
-    assert article.passages == (*asked, *(f"@us {each}" for each in asked), body)
+    assert article.passages == (*asked, *(f"@us {each}" for each in asked), whole, body)
 
 
 def test_a_long_body_is_embedded_in_parts_that_hold_every_word() -> None:

@@ -83,6 +83,17 @@ def test_an_article_for_the_intent_goes_before_one_for_another() -> None:
     assert slugs(ask(twins, "x", embedding=axis(0), intent="billing_payment"))[0] == "a-billing"
 
 
+def test_an_article_for_another_intent_is_never_sure_enough_to_be_said_alone() -> None:
+    near = axis(2, towards=300, share=0.1)
+    assert ask(SHOP, "x", embedding=near, intent="refund_return")[0].confidence > 0.9
+    assert ask(SHOP, "x", embedding=near)[0].confidence > 0.9
+    other = ask(SHOP, "x", embedding=near, intent="service_disruption")[0]
+    assert other.entry.article.slug == "refund-time"
+    assert other.confidence == pytest.approx(confidence.OTHER_INTENT, abs=1e-5)
+    assert other.confidence <= confidence.OTHER_INTENT
+    assert ask(SHOP, "x", embedding=axis(0), intent="service_disruption")[0].confidence > 0.9  # without tags for all
+
+
 def test_in_a_language_that_was_not_measured_nothing_is_sure_enough_to_be_said_alone() -> None:
     german = entry(5, "oeffnungszeiten", locale="de", title="Wann habt ihr offen?", vectors=axis(9))
     shop = [*SHOP, german]
