@@ -78,12 +78,12 @@ async def api_guards(request: web.Request) -> web.StreamResponse:
 
 
 async def api_brakes(request: web.Request) -> web.StreamResponse:
-    """GET /api/v1/brakes"""
+    """GET /api/v1/guards/brakes"""
     return json({"items": await request.app[PARTS].store.read(lately.brakes), "next": None})
 
 
 async def api_release(request: web.Request) -> web.StreamResponse:
-    """POST /api/v1/brakes/{article}/release"""
+    """POST /api/v1/guards/brakes/{article}/release"""
     await intake.document(request, Nothing)
     return json(await _release(request))
 

@@ -350,14 +350,14 @@ API = (
     ),
     Route(
         method="GET",
-        path="/api/v1/brakes",
+        path="/api/v1/guards/brakes",
         access=Access.VIEWER,
         handler=guards.api_brakes,
         doc=Doc(summary="Articles that were said in a burst", answer=Brake, paged=True),
     ),
     Route(
         method="POST",
-        path="/api/v1/brakes/{article}/release",
+        path="/api/v1/guards/brakes/{article}/release",
         access=Access.LEAD,
         handler=guards.api_release,
         doc=Doc(summary="Let an article be said alone again", answer=Brake, body=api.Nothing),

@@ -72,7 +72,7 @@ async def test_only_a_lead_releases_an_article(visit: Visit, day: Day, sqlite_st
     assert (await agent.post("/guards/brakes/parcel/release")).status == 403
     assert (await lead.post("/guards/brakes/parcel/release")).status == 303
     assert (await lead.post("/guards/brakes/parcel/release")).status == 409
-    (found,) = (await (await lead.get("/api/v1/brakes")).json())["items"]
+    (found,) = (await (await lead.get("/api/v1/guards/brakes")).json())["items"]
     assert found["released_at"]
 
 
