@@ -1,4 +1,4 @@
-"""A burst becomes one incident with one case; what people choose goes to each author once, at a pace, and stops at once."""
+"""A burst becomes one incident with one case; the chosen answer goes to each author once, paced, and stops at once."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ async def test_when_it_grows_quiet_closing_is_proposed_and_a_new_post_takes_that
 
 
 async def test_switched_off_nothing_is_opened(store: Store) -> None:
-    scene = await with_incident(store, incidents={"enabled": False})
+    await with_incident(store, incidents={"enabled": False})
     assert store.read_now(incidents.all_of) == []
 
 
