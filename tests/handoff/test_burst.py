@@ -57,7 +57,7 @@ def test_an_alarm_says_what_was_seen_and_what_was_to_be_expected() -> None:
 
 @pytest.mark.parametrize("shape", [flat, by_day])
 @pytest.mark.parametrize("rate", [2, 20, 200])
-def test_quiet_days_and_nights_raise_no_alarm(rate: float, shape: object) -> None:
+def test_quiet_days_and_nights_raise_no_alarm(rate: int, shape: object) -> None:
     """Part of what docs/incidents.md measured: 1,680 topic days without one."""
     assert Days.make(rate, 40, seed=rate, shape=by_day if shape is by_day else flat).alarms() == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,7 +101,7 @@ def test_topics_in_words() -> None:
 
 
 SAID = {"words": ANSWER.wording, "incident": 3}
-OBJECTIONS = (
+OBJECTIONS: tuple[tuple[str, dict[str, Any], str | None, bool], ...] = (
     ("everything speaks for it", {}, None, False),
     ("the article goes past what only concerns speaking alone", {"triage_intent": "complaint"}, None, False),
     ("it opted out", {"opted_out_at": make_situation().now}, "opted_out", False),
