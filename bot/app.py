@@ -22,6 +22,7 @@ from bot.settings import ConfigError, Settings, sentences
 from bot.stages.answers import Knowledge
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
+from bot.stages.incidents import Incidents
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.own_labels import OwnSets
 from bot.stages.retract import RetractWork
@@ -286,6 +287,7 @@ class App:
         )
         self._articles = read_articles(settings)
         self.own_labels = OwnSets(store=self.store, clock=clock)
+        self.incidents: Incidents | None = None
 
     @property
     def connectors(self) -> dict[str, Connector]:
@@ -445,6 +447,15 @@ class App:
             connectors=self.connectors,
             judge=deliver.judge_late,
             clock=self.clock,
+        )
+        self.incidents = Incidents(
+            store=self.store,
+            stream=self.stream,
+            connectors=self.connectors,
+            policy=self.policy,
+            judge=deliver.judge_late,
+            clock=self.clock,
+            slots=self.standards.slots,
         )
         open_ticket = OpenTicketWork(
             store=self.store,

@@ -20,6 +20,7 @@ COMMANDS = {
     "db": "bot.commands.db",
     "evaluate": "bot.commands.evaluate",
     "guards": "bot.commands.guards",
+    "incidents": "bot.commands.incidents",
     "key": "bot.commands.people",
     "knowledge": "bot.commands.knowledge",
     "labels": "bot.commands.labels",

@@ -21,6 +21,8 @@ import structlog
 from bot import __version__, metrics
 from bot.app import App
 from bot.schedule import Schedule
+from bot.stages.incidents import LOOK_S as LOOK_FOR_BURSTS_S
+from bot.stages.incidents import SEND_S
 from bot.stages.own_labels import LOOK_S
 from bot.store import brakes, jobs, migrate, replies, sources
 from bot.store.engine import StoreError, warn_of_old_sqlite
@@ -145,8 +147,12 @@ class Daemon:
         self._schedule.every(LOOK_S, self._app.look_at_labels, name="own_labels", at_once=False)
         self._schedule.every(KNOWLEDGE_S, self._app.look_at_knowledge, name="knowledge", at_once=False)
         self._schedule.every(REMIND_S, self._app.remind, name="articles:due", at_once=True)
+        workers = self._app.workers()
+        if (incidents := self._app.incidents) is not None:
+            self._schedule.every(LOOK_FOR_BURSTS_S, incidents.look, name="incidents:look", at_once=False)
+            self._schedule.every(SEND_S, incidents.send, name="incidents:send", at_once=False)
         async with asyncio.TaskGroup() as group:
-            for worker in self._app.workers():
+            for worker in workers:
                 group.create_task(worker.run())
 
     def _teach(self) -> None:

@@ -64,6 +64,8 @@ replies_held = Gauge("harken_replies_held", "Replies that wait until a brake is 
 retractions = Counter(
     "harken_retractions", "Replies deleted on request, by how that ended", ["network", "outcome"], registry=registry
 )
+incidents = Gauge("harken_incidents", "Incidents that are open", registry=registry)
+incidents_opened = Counter("harken_incidents_opened", "Incidents that this process opened", registry=registry)
 tickets = Counter("harken_tickets", "Tickets by how opening them ended", ["desk", "outcome"], registry=registry)
 deletions = Counter(
     "harken_deletions", "Posts whose text was removed because the network removed it", ["network"], registry=registry

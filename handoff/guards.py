@@ -69,6 +69,11 @@ def case_open(situation: Situation, policy: Policy) -> str | None:
     return None if situation.open_case is None else "people already work on this conversation"
 
 
+def in_incident(situation: Situation, policy: Policy) -> str | None:
+    """In a burst of one topic people choose the one answer; the usual one may be wrong by now."""
+    return None if situation.incident is None else f"it belongs to incident {situation.incident}, which people answer"
+
+
 def network_refuses(situation: Situation, policy: Policy) -> str | None:
     """The network's own rules go before ours."""
     return None if situation.may_reply is None else f"the network allows no reply here: {situation.may_reply.reason}"
@@ -233,6 +238,7 @@ SILENCES: Sequence[Guard] = (
     muted,
     answered,
     case_open,
+    in_incident,
     network_refuses,
     window_closed,
     listen_only,

@@ -11,18 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from handoff import guards
+from handoff import guards, limits, reading
 from handoff.decision import AutoReply, decide
-from handoff.policy import Policy
+from handoff.policy import Mode, Policy
 from handoff.situation import Situation
 
 
 class Voice(StrEnum):
-    """Who speaks. DRAFT: a person approved words that the bot prepared."""
+    """Who speaks. DRAFT: a person approved words that the bot prepared. INCIDENT, FOLLOW_UP: a person chose an approved
+    article for all of an incident."""
 
     BOT = "bot"
     DRAFT = "draft"
     AGENT = "agent"
+    INCIDENT = "incident"
+    FOLLOW_UP = "follow_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +38,13 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
-    """Why it is not said after all. guard: which one objects. needs_people: nobody else sees to the post."""
+    """Why it is not said after all. guard: which one objects. needs_people: nobody else sees to the post. waits: it
+    may be said later, as it is."""
 
     guard: str
     reason: str
     needs_people: bool = True
+    waits: bool = False
 
 
 def objection(situation: Situation, policy: Policy, words: Words) -> Objection | None:
@@ -48,7 +53,9 @@ def objection(situation: Situation, policy: Policy, words: Words) -> Objection |
     situation: as the store knows it in the transaction that lets them go, with the words themselves. Its only answer is
     the article that they came from, worded as it stands now; none when that is no longer in force.
     """
-    gone = guards.GONE if words.voice is not Voice.AGENT else (guards.deleted, guards.edited)
+    # A person may write again, and a follow-up goes to who was answered.
+    again = words.voice in (Voice.AGENT, Voice.FOLLOW_UP)
+    gone = (guards.deleted, guards.edited) if again else guards.GONE
     for name, reason in guards.named(gone, situation, policy):
         return Objection(guard=name, reason=reason, needs_people=False)
     match words.voice:
@@ -58,7 +65,14 @@ def objection(situation: Situation, policy: Policy, words: Words) -> Objection |
             return _by_person(situation, words) or (
                 None if words.is_edited else _first((withdrawn,), situation, policy)
             )
+        case Voice.INCIDENT:
+            return _of_incident((withdrawn, switched_off, *CAMPAIGN, *ONCE), situation, policy)
+        case Voice.FOLLOW_UP:
+            return _of_incident((withdrawn, switched_off, *CAMPAIGN), situation, policy)
         case Voice.BOT:
+            if (taken := guards.in_incident(situation, policy)) is not None:
+                # The incident has the post now, so no case of its own is opened.
+                return Objection(guard="in_incident", reason=taken, needs_people=False)
             return _first((withdrawn, *guards.GUARDS), situation, policy) or _no_longer_alone(situation, policy)
 
 
@@ -80,6 +94,62 @@ def withdrawn(situation: Situation, policy: Policy) -> str | None:
         return "the article that it came from was withdrawn"
     if said.wording != situation.words:
         return f"{said.slug} was changed since these words were chosen"
+    return None
+
+
+def switched_off(situation: Situation, policy: Policy) -> str | None:
+    """Asked before an incident's answer leaves: where the mode is off nothing prepared is said."""
+    intent = reading.intent(situation)
+    if policy.mode(situation.source, intent) is not Mode.OFF:
+        return None
+    return f"Harken is switched off for {intent} on {situation.source}"
+
+
+CAMPAIGN: Sequence[guards.Guard] = (
+    guards.own_post,
+    guards.repost,
+    guards.bot_author,
+    guards.not_addressed,
+    guards.opted_out,
+    guards.muted,
+    guards.case_open,
+    guards.network_refuses,
+    guards.window_closed,
+    guards.listen_only,
+    guards.untriaged,
+    guards.sensitive,
+    guards.abusive,
+    guards.spam,
+    guards.look_alike,
+    guards.too_long,
+    guards.private,
+    guards.private_matter,
+    guards.other_language,
+    limits.author_cap,
+)
+"""What is asked of each reply of an incident. Not asked is what a person has answered for all of them by choosing the
+article and starting: whether the article fits, whether the intent may be answered alone and has earned it, whether a
+burst of this very article is meant."""
+
+ONCE: Sequence[guards.Guard] = (limits.budget_spent,)
+"""Asked of the answer, not of the follow-up, of which nobody gets a second."""
+
+LATER: Sequence[guards.Guard] = (
+    guards.quiet_hours,
+    limits.conversation_cap,
+    limits.same_text,
+    limits.article_cap,
+    limits.source_cap,
+    limits.total_cap,
+)
+"""What an incident's reply waits for: it keeps its words and its turn."""
+
+
+def _of_incident(asked: Sequence[guards.Guard], situation: Situation, policy: Policy) -> Objection | None:
+    for name, reason in guards.named(asked, situation, policy):
+        return Objection(guard=name, reason=reason, needs_people=False)
+    for name, reason in guards.named(LATER, situation, policy):
+        return Objection(guard=name, reason=reason, needs_people=False, waits=True)
     return None
 
 

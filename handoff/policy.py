@@ -111,6 +111,20 @@ class CapSettings(_Table):
     brake_minutes: float = Field(10.0, gt=0, le=60, description="how soon so many are a burst")
 
 
+class IncidentSettings(_Table):
+    """``[handoff.incidents]``: when a burst of one topic is an incident, and how it is answered (docs/incidents.md)."""
+
+    enabled: bool = Field(True, description="open incidents; false: none is opened, those that are open stay")
+    min_posts: int = Field(12, ge=3, le=10_000, description="by as many authors at least, however quiet it usually is")
+    window_minutes: float = Field(15.0, ge=3, le=120, description="looked at; also a third of it, and three times it")
+    factor: float = Field(3.0, ge=1.5, le=100, description="so many times what its history lets expect, at least")
+    pace: int = Field(
+        20, ge=1, le=600, description="replies a minute, where a person who starts them says nothing else"
+    )
+    sends_per_start: int = Field(200, ge=1, le=100_000, description="then they pause until a person goes on")
+    quiet_minutes: float = Field(30.0, ge=5, le=1_440, description="without a new post: to close it is proposed")
+
+
 class PrivateSettings(_Table):
     """``[handoff.private]``: matters that are not for the public."""
 
@@ -188,6 +202,7 @@ class PolicySettings(_Table):
         None, description="the bot says nothing alone then; a source may have its own"
     )
     caps: CapSettings = Field(CapSettings(), description="how much the bot says by itself")
+    incidents: IncidentSettings = Field(IncidentSettings(), description="bursts of one topic, answered as one")
     private: PrivateSettings = Field(PrivateSettings(), description="matters that are not for the public")
     names: tuple[str, ...] = Field(
         (), description="further names of the brand; accounts that imitate one are not answered by the bot"

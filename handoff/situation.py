@@ -64,7 +64,8 @@ class Situation:
     already_answered: we replied to this very post. auto_replies_24h: what the bot alone said to this author in this
     conversation. open_case: key of an unresolved case of this customer in this conversation. opted_out_at: when the
     author asked the bot to stop. muted: a person silenced the bot for this author. own_names: how our account calls
-    itself there. record: what people thought of answers to this intent here. traffic: what the bot said lately.
+    itself there. incident: number of the open incident that has the post. record: what people thought of answers to
+    this intent here. traffic: what the bot said lately.
 
     Before a reply leaves: is_deleted: the post is gone. words: about to be said. written_for: the
     post's revision when they were chosen.
@@ -87,6 +88,7 @@ class Situation:
     own_names: Sequence[str] = ()
     record: Record = NOTHING
     traffic: Traffic = SILENCE
+    incident: int | None = None
     is_deleted: bool = False
     words: str | None = None
     written_for: str | None = None

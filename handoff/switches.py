@@ -14,6 +14,7 @@ FIXED: Mapping[str, str] = MappingProxyType(
         "opted_out": "networks and the law give people the right to be left alone",
         "muted": "a person muted this author; unmute them instead",
         "answered": "nobody is answered twice",
+        "in_incident": "one incident has one answer; set handoff.incidents.enabled = false to have none",
         "network_refuses": "the network's rules go before ours",
         "window_closed": "the network takes no answer any more",
         "listen_only": "there is no way to speak there",

@@ -137,6 +137,8 @@ class DeliverWork:
             await self._say(connector, begun, job, gate)
         elif begun is not None:
             metrics.reply_blocked.labels(guard=begun.guard).inc()
+            if begun.waits:
+                return
             metrics.replies.labels(network=errand.reply.target.channel, outcome="cancelled").inc()
 
     async def _gate(self, errand: Errand, job: Job, otherwise: str) -> Gate | None:
@@ -324,6 +326,7 @@ class DeliverWork:
             opted_out_at=known.left.opted_out_at,
             muted=known.left.muted,
             own_names=known.own_names,
+            incident=known.incident,
             record=standing.record,
             traffic=standing.lately.traffic(post, source, author_24h=known.to_author_24h),
             is_deleted=known.kept.deleted,

@@ -12,9 +12,10 @@ from typing import Protocol
 import structlog
 
 from bot import metrics
-from bot.store import cases, situations, surroundings
+from bot.store import cases, gathering, situations, surroundings
 from bot.store.cases import Decided, title_of
 from bot.store.engine import Store
+from bot.store.gathering import Watch
 from bot.store.jobs import Job
 from bot.store.lately import Lately
 from bot.store.posts import errand, read_errand
@@ -27,6 +28,7 @@ from connectors.protocol import Capabilities, Connector, Replier, SendClass
 from connectors.registry import Clock
 from handoff.context import context_of
 from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore, decide
+from handoff.incident import gathers, stands_alone, topics
 from handoff.policy import Policy
 from handoff.situation import Candidate, Situation
 
@@ -86,11 +88,13 @@ class HandOffWork:
         now = self._clock()
         wanted = dict(read_errand(job.key) for job in jobs)
         around = await self._store.read(surroundings.look, wanted, now=now, policy=self._policy)
-        thought = await asyncio.to_thread(self._think, list(around.known.values()), around, now)
-        decided = await asyncio.gather(*(self._with_thread(known, each, around, now) for known, each in thought))
+        watch = await self._store.read(gathering.watch, wanted)
+        thought = await asyncio.to_thread(self._think, list(around.known.values()), around, now, watch)
+        decided = await asyncio.gather(*(self._with_thread(known, each, around, now, watch) for known, each in thought))
         await self._store.write(cases.save, decided, job_ids=[job.id for job in jobs], now=now)
         for each in decided:
-            metrics.decisions.labels(network=each.post.channel, decision=type(each.decision).__name__.lower()).inc()
+            kind = "gathered" if each.is_gathered else type(each.decision).__name__.lower()
+            metrics.decisions.labels(network=each.post.channel, decision=kind).inc()
         self._stream.wake(Stage.DELIVER, Stage.OPEN_TICKET)
 
     async def give_up(self, job: Job, reason: str) -> None:
@@ -102,10 +106,12 @@ class HandOffWork:
             nothing = Surroundings(known=known, records={}, lately=Lately())
             situation = replace(self._situation(each, (), nothing, now), triage=None)
             decision = decide(situation, self._policy)
-            decided = self._decided(each, situation, decision)
+            decided = self._decided(each, situation, decision, Watch())
             await self._store.write(cases.save, [decided], job_ids=[job.id], now=now)
 
-    def _think(self, known: Sequence[Known], around: Surroundings, now: datetime) -> list[tuple[Known, Decided]]:
+    def _think(
+        self, known: Sequence[Known], around: Surroundings, now: datetime, watch: Watch
+    ) -> list[tuple[Known, Decided]]:
         """Decide in order; each decision knows those before it, which are in no table yet."""
         capabilities = [self._capabilities(each.kept.source) for each in known]
         answers = self._answers(known, capabilities)
@@ -122,8 +128,10 @@ class HandOffWork:
                 to_author_24h=each.to_author_24h + to_author[each.kept.author_id],
             )
             situation = self._situation(here, candidates, around, now)
-            decided = self._decided(here, situation, decide(situation, self._policy))
+            decided = self._decided(here, situation, decide(situation, self._policy), watch)
             match decided.decision:
+                case _ if decided.is_gathered:
+                    pass
                 case AutoReply(answer=answer):
                     said[where] += 1
                     to_author[each.kept.author_id] += 1
@@ -144,10 +152,13 @@ class HandOffWork:
             text=answer.wording,
         )
 
-    async def _with_thread(self, known: Known, decided: Decided, around: Surroundings, now: datetime) -> Decided:
+    async def _with_thread(
+        self, known: Known, decided: Decided, around: Surroundings, now: datetime, watch: Watch
+    ) -> Decided:
         """Fetch a thread that the store does not hold, for those posts that people will read."""
         connector = self._connectors.get(known.kept.source)
-        if isinstance(decided.decision, Ignore) or not known.thread_gap or connector is None:
+        is_read = not isinstance(decided.decision, Ignore) and not decided.is_gathered
+        if not is_read or not known.thread_gap or connector is None:
             return decided
         if not connector.capabilities.thread:
             return decided
@@ -158,7 +169,7 @@ class HandOffWork:
             log.info("thread.missing", source=known.kept.source, why=type(error).__name__)
             return decided
         fuller = replace(known, thread=thread, thread_gap=False)
-        ((_, decided),) = await asyncio.to_thread(self._think, [fuller], around, now)
+        ((_, decided),) = await asyncio.to_thread(self._think, [fuller], around, now, watch)
         return decided
 
     def _situation(self, known: Known, answers: Sequence[Candidate], around: Surroundings, now: datetime) -> Situation:
@@ -180,12 +191,14 @@ class HandOffWork:
             opted_out_at=known.left.opted_out_at,
             muted=known.left.muted,
             own_names=known.own_names,
+            incident=known.incident,
             record=around.record(known),
             traffic=around.lately.traffic(post, source, author_24h=known.to_author_24h),
         )
 
-    def _decided(self, known: Known, situation: Situation, decision: Decision) -> Decided:
+    def _decided(self, known: Known, situation: Situation, decision: Decision, watch: Watch) -> Decided:
         post = known.kept.post
+        about, incident = self._belongs(known, situation, decision, watch)
         desks = self._desks_for(decision.queue) if isinstance(decision, Escalate) else ()
         keeps = isinstance(decision, Draft | Escalate)
         return Decided(
@@ -200,7 +213,22 @@ class HandOffWork:
             open_case=known.open_case,
             desks=desks,
             intent=None if known.triage is None else known.triage.intent.label,
+            topics=about,
+            incident=incident,
+            is_gathered=incident is not None and stands_alone(situation, self._policy) is None,
         )
+
+    def _belongs(
+        self, known: Known, situation: Situation, decision: Decision, watch: Watch
+    ) -> tuple[Sequence[str], int | None]:
+        """Return the topics of a post, and the open incident that it belongs to."""
+        if isinstance(decision, Ignore):
+            return (), None
+        about = topics(situation, self._policy, watch.own.get(known.kept.id, ()))
+        if known.kept.id in watch.taken_out:
+            return about, None
+        meaning = b"" if known.triage is None else known.triage.embedding
+        return about, next((each.id for each in watch.watched if gathers(each, about, meaning)), None)
 
     def _capabilities(self, source: str) -> Capabilities:
         connector = self._connectors.get(source)

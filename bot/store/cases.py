@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from bot.store import events, jobs, situations
+from bot.store import events, gathering, jobs, situations
+from bot.store.gathering import Heard
 from bot.store.posts import read_errand
 from bot.store.situations import Known
 from bot.store.tables import (
@@ -45,7 +46,8 @@ _ticket = table_of(TicketRow)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """One decision about one post. context: what a case keeps. desks: names of outside desks that want the case.
-    intent: as the post was judged, None when nobody could."""
+    intent: as the post was judged, None when nobody could. topics: those it counts under. incident: the open one
+    that it belongs to; is_gathered: that has it, and the decision counts only if it was closed meanwhile."""
 
     key: str
     post_id: int
@@ -58,6 +60,9 @@ class Decided:
     open_case: str | None = None
     desks: Sequence[str] = ()
     intent: str | None = None
+    topics: Sequence[str] = ()
+    incident: int | None = None
+    is_gathered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +85,39 @@ def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int]
         )
     }
     decided = [each for each in decided if current.get(each.post_id) == read_errand(each.key)[1]]
+    linked = gathering.keep(session, [_heard(each) for each in decided], now=now)
+    gathered = [each for each in decided if each.is_gathered and linked.get(each.post_id) == each.incident]
+    decided = [each for each in decided if each not in gathered]
     log: list[dict[str, Any]] = []
     case_ids = _cases(session, decided, now, log)
     _replies(session, decided, case_ids, now, log)
     wanted = [(case_ids[each.key], each.desks) for each in decided if isinstance(each.decision, Escalate)]
     _want_tickets(session, wanted, now)
     _end(session, decided, now, log)
+    _gather(session, gathered, now, log)
     events.add_all(session, log)
     jobs.finish(session, job_ids, now=now)
+
+
+def _heard(each: Decided) -> Heard:
+    return Heard(
+        post_id=each.post_id,
+        author_id=each.author_id,
+        at=each.post.created_at,
+        topics=each.topics,
+        incident=each.incident,
+    )
+
+
+def _gather(session: Session, gathered: Sequence[Decided], now: datetime, log: list[dict[str, Any]]) -> None:
+    """Let posts end in their incident: no case, no draft and no reply of their own."""
+    for each in gathered:
+        why = [f"it belongs to incident {each.incident}, which people answer"]
+        session.connection().execute(
+            sa.update(_post).where(_post.c.id == each.post_id).values(outcome=Outcome.GATHERED, reasons=why)
+        )
+        facts = {"decision": "gathered", "incident": each.incident}
+        log.append(events.row("post.decided", now=now, post_id=each.post_id, facts=facts))
 
 
 def escalate_late(
@@ -277,6 +307,11 @@ def _reply_row(
         "created_at": now,
         "expires_at": now + (AUTO_LIFE if origin is Origin.BOT else DRAFT_LIFE),
     }
+
+
+def want_tickets(session: Session, case_id: int, desks: Sequence[str], *, now: datetime) -> None:
+    """Give a case to the outside desks that want it, once."""
+    _want_tickets(session, [(case_id, desks)], now)
 
 
 def _want_tickets(session: Session, wanted: Sequence[tuple[int, Sequence[str]]], now: datetime) -> None:

@@ -23,6 +23,9 @@ HOUR = timedelta(hours=1)
 PUBLIC = (ReplyState.SENDING, ReplyState.UNKNOWN, ReplyState.SENT, ReplyState.PERSON)
 """States in which a reply is, or may be, public."""
 
+SPOKEN = (Origin.BOT, Origin.INCIDENT, Origin.FOLLOW_UP)
+"""Who speaks without a person beside each word: caps and budgets count them together."""
+
 LOCK = 4_204_200_006
 """Name of the lock that lets one automatic reply begin at a time, on PostgreSQL; any number that nobody else uses."""
 
@@ -125,7 +128,7 @@ def _counted(since: datetime, states: Sequence[ReplyState], but_for: int | None)
     left = _reply.c.first_sent_at > since
     waits = sa.and_(_reply.c.first_sent_at.is_(None), _reply.c.created_at > since)
     counted = sa.and_(
-        _reply.c.origin == Origin.BOT,
+        _reply.c.origin.in_(SPOKEN),
         _reply.c.state.in_(states),
         sa.or_(left, waits) if ReplyState.INTENDED in states else left,
     )

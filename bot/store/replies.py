@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -29,6 +29,9 @@ from handoff.policy import Policy
 
 _reply = table_of(ReplyRow)
 _post = table_of(PostRow)
+
+PAUSE = timedelta(minutes=1)
+"""How long a reply waits for room under a cap before it asks again."""
 
 STALE = "it waited too long and is stale"
 
@@ -64,10 +67,11 @@ class Errand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Why a reply is not said after all. guard: which one objects."""
+    """Why a reply is not said after all, or, where it waits, not yet. guard: which one objects."""
 
     guard: str
     reason: str
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ def begin(
 
     Automatic replies begin one at a time, however many workers there are: each sees all that left before it.
     """
-    if known.origin is Origin.BOT:
+    if known.origin in lately.SPOKEN:
         lately.alone(session)
     row = session.get(ReplyRow, known.id, with_for_update=True)
     if row is None or row.state not in OPEN_STATES:
@@ -122,14 +126,23 @@ def begin(
     target = kept(session, [row.post_id])[row.post_id]
     standing = _standing(session, row, target, now=now, policy=policy)
     found = judge(standing)
-    if row.expires_at <= now and (found is None or found.needs_people):
+    if row.expires_at <= now and (found is None or found.needs_people or found.waits):
         found = Objection(guard="stale", reason=STALE)
+    if found is not None and found.waits:
+        jobs.wait(session, [job_id], due_at=now + PAUSE, reason=found.reason)
+        return Stop(guard=found.guard, reason=found.reason, waits=True)
     if found is not None:
         is_doubtful = row.state == ReplyState.UNKNOWN
         if is_doubtful:
             _to_person(session, row, found.reason, now)
         else:
             _cancel(session, row, found.reason, now)
+        if found.guard == "in_incident":
+            session.connection().execute(
+                sa.update(_post)
+                .where(_post.c.id == row.post_id)
+                .values(outcome=Outcome.GATHERED, reasons=[found.reason])
+            )
         # What was edited is decided anew, what was deleted needs nothing, what was answered has its answer.
         if is_doubtful or found.needs_people:
             aftermath(session, found.reason)

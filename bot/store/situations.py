@@ -11,7 +11,18 @@ from sqlmodel import Session
 
 from bot.store import wishes
 from bot.store.posts import Kept, select_kept
-from bot.store.tables import CaseRow, Origin, PostRow, ReplyRow, ReplyState, SourceRow, TriageRow, UtcDateTime
+from bot.store.tables import (
+    CaseRow,
+    IncidentPostRow,
+    IncidentRow,
+    Origin,
+    PostRow,
+    ReplyRow,
+    ReplyState,
+    SourceRow,
+    TriageRow,
+    UtcDateTime,
+)
 from bot.store.triages import load as load_triages
 from bot.store.upsert import table_of
 from bot.store.wishes import Left
@@ -37,12 +48,14 @@ _source = table_of(SourceRow)
 _reply = table_of(ReplyRow)
 _case = table_of(CaseRow)
 _triage = table_of(TriageRow)
+_linked = table_of(IncidentPostRow)
+_incident = table_of(IncidentRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What is known about one post. thread_gap: a parent is named that the store does not hold. auto_replies_24h: to
-    its author in its conversation; to_author_24h: in all conversations."""
+    its author in its conversation; to_author_24h: in all conversations. incident: the open one that it belongs to."""
 
     kept: Kept
     triage: Triage | None
@@ -55,6 +68,7 @@ class Known:
     open_case: str | None = None
     left: Left = NOT_LEFT
     own_names: Sequence[str] = ()
+    incident: int | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +80,7 @@ class _Around:
     cases: dict[tuple[int, str | None], str] = field(default_factory=dict)
     left: dict[int, Left] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
+    incidents: dict[int, int] = field(default_factory=dict)
 
 
 def known(
@@ -99,6 +114,7 @@ def known(
     _open_cases(session, posts, around)
     around.left = wishes.of(session, [each.author_id for each in posts.values()])
     _names(session, posts, around)
+    _incidents(session, posts, around)
     return {post_id: _known(each, triages.get(post_id), around) for post_id, each in posts.items()}
 
 
@@ -119,6 +135,7 @@ def _known(each: Kept, triage: Triage | None, around: _Around) -> Known:
         open_case=case if case != each.post.key else None,  # its own case is no other
         left=around.left.get(each.author_id, NOT_LEFT),
         own_names=around.names.get(each.source, ()),
+        incident=around.incidents.get(each.id),
     )
 
 
@@ -226,7 +243,7 @@ def _budget(
         .join(_reply, _reply.c.post_id == _post.c.id)
         .where(
             _post.c.author_id.in_({each.author_id for each in posts.values()}),
-            _reply.c.origin == Origin.BOT,
+            _reply.c.origin.in_((Origin.BOT, Origin.INCIDENT, Origin.FOLLOW_UP)),
             _reply.c.state.in_(said),
             when > now - BUDGET_WINDOW,
         )
@@ -245,8 +262,20 @@ def _names(session: Session, posts: Mapping[int, Kept], around: _Around) -> None
     around.names = {row.name: [row.account_handle.partition("@")[0]] for row in session.connection().execute(query)}
 
 
+def _incidents(session: Session, posts: Mapping[int, Kept], around: _Around) -> None:
+    query = (
+        sa.select(_linked.c.post_id, _linked.c.incident_id)
+        .join(_incident, _incident.c.id == _linked.c.incident_id)
+        .where(_linked.c.post_id.in_(posts), _linked.c.taken_out_at.is_(None), _incident.c.closed_at.is_(None))
+    )
+    around.incidents = {row.post_id: row.incident_id for row in session.connection().execute(query)}
+
+
 def _open_cases(session: Session, posts: Mapping[int, Kept], around: _Around) -> None:
     query = sa.select(_case.c.key, _case.c.author_id, _case.c.root_id).where(
-        _case.c.author_id.in_({each.author_id for each in posts.values()}), _case.c.state != CaseState.RESOLVED
+        _case.c.author_id.in_({each.author_id for each in posts.values()}),
+        _case.c.state != CaseState.RESOLVED,
+        # The case of an incident is nobody's own conversation.
+        _case.c.key.not_like("incident/%"),
     )
     around.cases = {(row.author_id, row.root_id): row.key for row in session.connection().execute(query)}

@@ -43,6 +43,7 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     DRAFTED = "drafted"
     ESCALATED = "escalated"
+    GATHERED = "gathered"
     OWN = "own"
     DELETED = "deleted"
 
@@ -66,6 +67,13 @@ class Origin(StrEnum):
     BOT = "bot"
     DRAFT = "draft"
     AGENT = "agent"
+    INCIDENT = "incident"
+    FOLLOW_UP = "follow_up"
+
+    @property
+    def is_campaign(self) -> bool:
+        """Say whether a person decided it for all of an incident at once."""
+        return self in (Origin.INCIDENT, Origin.FOLLOW_UP)
 
 
 class Review(StrEnum):
@@ -668,3 +676,94 @@ class RetractionRow(SQLModel, table=True):
     outcome: str = Field(default=Retracted.WANTED, index=True)
     detail: str = _text()
     done_at: datetime | None = _time(null=True)
+
+
+class PostTopicRow(SQLModel, table=True):
+    """A topic under which a post counts, so that a burst of it is seen (handoff/burst.py). at: when it was written."""
+
+    __tablename__ = "post_topic"
+    __table_args__ = (
+        sa.Index("post_topic_counted", "topic", "at", "author_id"),
+        sa.Index("post_topic_at", "at"),
+    )
+    post_id: int = Field(primary_key=True, foreign_key="post.id")
+    topic: str = Field(primary_key=True)
+    author_id: int
+    at: datetime = _time()
+
+
+class IncidentRow(SQLModel, table=True):
+    """Many customers, one cause; one open incident for a topic, however many workers look.
+
+    observed of expected authors within minutes: why it was opened. first_at: of its first post. centre, reach: where
+    its posts lie in meaning, empty where no model says. answer, follow_up: slugs of approved articles, "" until chosen.
+    sending: the part that is being sent, "" for none. read_as: what the article said when a person started. round:
+    grows with each start. halted: why it stopped by itself. quiet_at: since when no post came, so that closing is
+    proposed.
+    """
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        sa.Index(
+            "incident_open",
+            "topic",
+            unique=True,
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        ),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    topic: str
+    opened_at: datetime = _time()
+    first_at: datetime = _time()
+    minutes: float
+    observed: int
+    expected: float
+    centre: bytes = Field(default=b"", sa_column=sa.Column(sa.LargeBinary, nullable=False))
+    reach: float = 0.0
+    case_id: int | None = Field(default=None, foreign_key="case.id")
+    answer: str = ""
+    follow_up: str = ""
+    sending: str = ""
+    read_as: str = ""
+    pace: int = 0
+    round: int = 0
+    started_at: datetime | None = _time(null=True)
+    started_by: int | None = Field(default=None, foreign_key="user.id")
+    started_who: str = ""
+    halted: str = _text()
+    quiet_at: datetime | None = _time(null=True)
+    closed_at: datetime | None = _time(null=True)
+    closed_by: int | None = Field(default=None, foreign_key="user.id")
+    closed_who: str = ""
+
+
+class IncidentPostRow(SQLModel, table=True):
+    """A post of an incident; of one at most, ever. taken_out_at: a person said that it is none of it."""
+
+    __tablename__ = "incident_post"
+    __table_args__ = (sa.Index("incident_post_at", "incident_id", "at"),)
+    post_id: int = Field(primary_key=True, foreign_key="post.id")
+    incident_id: int = Field(foreign_key="incident.id")
+    author_id: int
+    at: datetime = _time()
+    linked_at: datetime = _time()
+    taken_out_at: datetime | None = _time(null=True)
+    taken_out_who: str = ""
+
+
+class IncidentReplyRow(SQLModel, table=True):
+    """What an author got of an incident: one answer and one follow-up at most, for there is one row for each.
+
+    reply_id: None where nothing may be said, and then reason says why.
+    """
+
+    __tablename__ = "incident_reply"
+    __table_args__ = (sa.Index("incident_reply_said", "reply_id"),)
+    incident_id: int = Field(primary_key=True, foreign_key="incident.id")
+    part: str = Field(primary_key=True)
+    author_id: int = Field(primary_key=True)
+    post_id: int = Field(foreign_key="post.id")
+    reply_id: int | None = Field(default=None, foreign_key="reply.id")
+    reason: str = _text()
+    at: datetime = _time()

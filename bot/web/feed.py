@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp import web
 
-from bot.store import feed
+from bot.store import feed, incidents
 from bot.store.events import Event
 from bot.store.feed import FeedFilter
 from bot.store.roles import Role
@@ -74,6 +74,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         choices=choices,
         filters=FILTERS,
         own=dict(filter_.own),
+        incidents=await parts.store.read(incidents.all_of, is_open=True, limit=5),
         older=None if posts.next is None else "/?" + urlencode({**asked, "cursor": posts.next}, doseq=True),
         newest="/?" + urlencode(asked, doseq=True) if cursor else None,
         stream=None if cursor else "/feed/events?" + urlencode({**asked, "after": last}, doseq=True),

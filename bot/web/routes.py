@@ -8,6 +8,7 @@ from bot.store.desk import CaseFile, CaseView, NoteView
 from bot.store.drafts import ReplyView
 from bot.store.editions import DiffView, Due, EditionView
 from bot.store.feed import PostView
+from bot.store.incidents import IncidentView, LinkedView, Timeline
 from bot.store.lately import Brake
 from bot.store.own_labels import LabelSet
 from bot.store.report import ArticleView, SourceView
@@ -21,6 +22,7 @@ from bot.web import (
     cases,
     feed,
     guards,
+    incidents,
     labels,
     library,
     machines,
@@ -34,6 +36,7 @@ from bot.web.why import WhyView
 from handoff.automation import GuardView, PairView
 
 _ID = "{id:[0-9]{1,18}}"
+_POST = "{post:[0-9]{1,18}}"
 _SET = "{set}"
 
 PAGES = (
@@ -79,6 +82,18 @@ PAGES = (
     Route(method="POST", path="/brakes/stop", access=Access.AGENT, handler=brakes.stop),
     Route(method="POST", path="/brakes/release", access=Access.LEAD, handler=brakes.release),
     Route(method="POST", path="/brakes/retract", access=Access.LEAD, handler=brakes.retract),
+    Route(method="GET", path="/incidents", access=Access.VIEWER, handler=incidents.page),
+    Route(method="GET", path=f"/incidents/{_ID}", access=Access.VIEWER, handler=incidents.one),
+    Route(method="POST", path=f"/incidents/{_ID}/choose", access=Access.AGENT, handler=incidents.choose),
+    Route(method="POST", path=f"/incidents/{_ID}/start", access=Access.LEAD, handler=incidents.start),
+    Route(method="POST", path=f"/incidents/{_ID}/pause", access=Access.AGENT, handler=incidents.pause),
+    Route(method="POST", path=f"/incidents/{_ID}/close", access=Access.AGENT, handler=incidents.close),
+    Route(
+        method="POST",
+        path=f"/incidents/{_ID}/posts/{_POST}/take-out",
+        access=Access.AGENT,
+        handler=incidents.take_out,
+    ),
     Route(method="GET", path="/guards", access=Access.VIEWER, handler=guards.page),
     Route(method="POST", path="/guards/brakes/{article}/release", access=Access.LEAD, handler=guards.release),
     Route(method="POST", path=f"/authors/{_ID}/mute", access=Access.AGENT, handler=guards.author),
@@ -319,6 +334,74 @@ API = (
         access=Access.AGENT,
         handler=articles.api_restore,
         doc=Doc(summary="Make an older version a new draft", answer=articles.Saved, body=articles.VersionBody),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/incidents",
+        access=Access.VIEWER,
+        handler=incidents.api_all,
+        doc=Doc(
+            summary="Incidents, open ones first, then the newest",
+            answer=IncidentView,
+            paged=True,
+            query=incidents.FILTERS,
+        ),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/incidents/{_ID}",
+        access=Access.VIEWER,
+        handler=incidents.api_one,
+        doc=Doc(summary="One incident", answer=IncidentView),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/incidents/{_ID}/posts",
+        access=Access.VIEWER,
+        handler=incidents.api_posts,
+        doc=Doc(summary="Posts of an incident and what their authors got", answer=LinkedView, paged=True),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/incidents/{_ID}/timeline",
+        access=Access.VIEWER,
+        handler=incidents.api_timeline,
+        doc=Doc(summary="Posts of an incident's topic over time", answer=Timeline),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/incidents/{_ID}/choose",
+        access=Access.AGENT,
+        handler=incidents.api_choose,
+        doc=Doc(summary="Choose the approved answer or follow-up", answer=IncidentView, body=incidents.ChoiceBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/incidents/{_ID}/start",
+        access=Access.LEAD,
+        handler=incidents.api_start,
+        doc=Doc(summary="Start or go on to send", answer=IncidentView, body=incidents.StartBody, status=202),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/incidents/{_ID}/pause",
+        access=Access.AGENT,
+        handler=incidents.api_pause,
+        doc=Doc(summary="Pause sending at once", answer=IncidentView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/incidents/{_ID}/close",
+        access=Access.AGENT,
+        handler=incidents.api_close,
+        doc=Doc(summary="Close an incident and its case", answer=IncidentView, body=api.Nothing),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/incidents/{_ID}/posts/{_POST}/take-out",
+        access=Access.AGENT,
+        handler=incidents.api_take_out,
+        doc=Doc(summary="Take out a post that does not belong", answer=IncidentView, body=api.Nothing),
     ),
     Route(
         method="GET",

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from bot.brakes.keeper import Brakes
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
+from bot.stages.incidents import Incidents
 from bot.stages.retract import RetractWork
 from bot.store import jobs, posts, triages
 from bot.store.engine import Store
@@ -78,6 +79,14 @@ class Bench:
             desks_for=lambda queue: self.desks,
             clock=lambda: self.now,
             brakes=self.brakes,
+        )
+        self.incidents = Incidents(
+            store=self.store,
+            stream=self.stream,
+            connectors={"x": self.speaker},
+            policy=policy,
+            judge=self.deliver_work.judge_late,
+            clock=lambda: self.now,
         )
         self.retract_work = RetractWork(
             store=self.store,

@@ -247,6 +247,7 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], type, str]] = [
         AutoReply,
         "opening-hours answers it (0.97)",
     ),
+    ("it has an incident", {"incident": 3}, AUTO, Escalate, "it belongs to incident 3, which people answer"),
     ("people are on it", {"open_case": "x:0"}, AUTO, Escalate, "people already work on this conversation"),
     (
         "the network refuses",

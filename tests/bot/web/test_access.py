@@ -32,7 +32,7 @@ class _Path:
 
 def path_of(route: Route, number: int = 999) -> str:
     """Return an address of *route*."""
-    path = re.sub(r"\{id:.*?\}\}", str(number), route.path)
+    path = re.sub(r"\{(?:id|post):.*?\}\}", str(number), route.path)
     return re.sub(r"\{\w+\}", "nothing", path)
 
 

@@ -20,6 +20,7 @@ from bot.web.intake import MAX_BODY
 from bot.web.openapi import plain
 from bot.web.routes import API, ROUTES
 from tests.bot.web.conftest import Visit
+from tests.bot.web.test_incidents import add_incident
 from tests.bot.web.world import HOSTILE_NAME, NOON, SCRIPT, Browser, Day, add_author, add_post, add_source, api_key
 from tests.bot.word_engine import PRODUCT
 
@@ -87,6 +88,7 @@ async def test_lists_and_single_things_are_of_the_documented_types(
         "sources": "x-main",
         "labels": "product",
         "authors": 1,
+        "incidents": sqlite_store.write_now(add_incident),
     }
     program.key = api_key(sqlite_store, Role.LEAD)
     seen = 0

@@ -1,0 +1,48 @@
+"""harken incidents: what bursts, and what people decide about it, with a sentence for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bot.cli import harken
+from bot.store.engine import Store
+from tests.bot.web.test_incidents import add_incident
+from tests.bot.web.world import add_article
+
+
+@pytest.fixture
+def config(tmp_path: Path, sqlite_store: Store) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(f'[store]\nurl = "{sqlite_store.url.render_as_string(hide_password=False)}"\n', encoding="utf-8")
+    return path
+
+
+def say(config: Path, *words: str, code: int = 0) -> str:
+    done = CliRunner().invoke(harken, ["--config", str(config), "incidents", *words], standalone_mode=True)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_the_way_of_an_incident(config: Path, sqlite_store: Store) -> None:
+    assert say(config) == "No incident so far.\n"
+    sqlite_store.write_now(add_incident)
+    sqlite_store.write_now(add_article)
+    assert "delivery item: 15 people in 15 posts" in say(config)
+    assert "choose the article first" in say(config, "start", "1", "--yes", code=2)
+    assert "no article 'nothing' may be said now" in say(config, "choose", "1", "nothing", code=2)
+    say(config, "choose", "1", "late-parcel")
+    assert "sending" in say(config, "start", "1", "--pace", "5", "--yes")
+    assert "the pace is 1 to 600" in say(config, "start", "1", "--pace", "0", "--yes", code=2)
+    assert "open" in say(config, "pause", "1")
+    shown = say(config, "show", "1")
+    assert "15 people within 15 minutes, 1.2 were to be expected" in shown
+    assert shown.count("not answered") == 16
+    post = next(line.split()[1] for line in shown.splitlines() if line.startswith("  post"))
+    say(config, "take-out", "1", post)
+    assert "taken out" in say(config, "show", "1")
+    assert "closed" in say(config, "close", "1")
+    assert "closed" in say(config, "close", "1", code=2)
+    assert "no such incident" in say(config, "show", "7", code=2)
