@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from bot.stages.incidents import Incidents
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.own_labels import OwnSets
 from bot.stages.retract import RetractWork
+from bot.stages.rewind import Rewinder
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
 from bot.store import articles, editions, migrate, people, posts
@@ -148,6 +150,66 @@ def make_policy(settings: Settings) -> Policy:
     """Return the policy of the config. Raises ConfigError."""
     options: PolicySettings = checked(PolicySettings, settings.handoff, ("handoff",))
     return options.policy(brand=settings.brand)
+
+
+def read_policy(settings: Settings, text: str, *, name: str) -> Policy:
+    """Return the policy of the ``[handoff]`` table in a TOML text, whole: what it leaves out has its default.
+
+    name: of the text, for messages. Raises ConfigError with every key that is wrong. Other tables of a config.toml are
+    passed over.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name} is not TOML: {error}") from error
+    faults = [
+        f"{name}: {key}: no such table; look for a typo, or take it out"
+        for key in tables
+        if key not in Settings.model_fields
+    ]
+    table = tables.get("handoff")
+    if not isinstance(table, dict):
+        raise ConfigError("\n".join([*faults, f"{name}: has no table [handoff]; write one as in config.toml"]))
+    try:
+        options: PolicySettings = checked(PolicySettings, table, ("handoff",))
+    except ConfigError as error:
+        raise ConfigError("\n".join([*faults, *(f"{name}: {line}" for line in str(error).splitlines())])) from error
+    for source in options.sources:
+        if source not in settings.sources:
+            there = ", ".join(settings.sources) or "none"
+            faults.append(f"{name}: handoff.sources.{source}: no source has this name; there are: {there}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return options.policy(brand=settings.brand)
+
+
+def make_rewinder(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    *,
+    embed: Callable[[Sequence[str]], Awaitable[Sequence[bytes]]],
+    judge: Callable[[Sequence[Text]], Awaitable[Sequence[Triage]]],
+    policy_name: str,
+) -> Rewinder:
+    """Return what plays the stored past again; its connectors and desks are never opened. Raises ConfigError.
+
+    policy_name: how a policy that somebody gives is called in messages.
+    """
+    desks = make_desks(settings, clock)
+    return Rewinder(
+        store=store,
+        clock=clock,
+        policy=make_policy(settings),
+        brand=settings.brand,
+        slots=make_standards(settings).slots,
+        connectors={name: connector for name, (connector, _) in make_connectors(settings, clock).items()},
+        desks_for=lambda queue: wanting(desks, queue),
+        embed=embed,
+        judge=judge,
+        read_policy=lambda text: read_policy(settings, text, name=policy_name),
+        table=settings.handoff,
+    )
 
 
 def make_connectors(settings: Settings, clock: Clock) -> dict[str, tuple[Connector, SourceSettings]]:
@@ -493,6 +555,14 @@ class App:
             standards=self.standards,
             tongues=self.tongues,
             brakes=self.brakes,
+            rewinder=make_rewinder(
+                self.settings,
+                self.store,
+                self.clock,
+                embed=lambda texts: self._classifier.embed(texts),
+                judge=lambda texts: self._classifier.classify(texts),
+                policy_name="policy",
+            ),
         )
         try:
             await site.start()

@@ -27,6 +27,7 @@ COMMANDS = {
     "replay": "bot.commands.replay",
     "resume": "bot.commands.brakes",
     "retract": "bot.commands.retract",
+    "rewind": "bot.commands.rewind",
     "run": "bot.commands.run",
     "status": "bot.commands.brakes",
     "stop": "bot.commands.brakes",

@@ -76,13 +76,15 @@ class Store:
         else:
             self.url = self.url.set(drivername="postgresql+psycopg")
             self._alone = nullcontext()
-            self._writer = self._reader = sa.create_engine(
+            self._writer = sa.create_engine(
                 self.url,
                 pool_size=readers + writers,
                 max_overflow=0,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 10},
             )
+            # One pool; what reads begins its transactions READ ONLY, as SQLite's readers are query_only.
+            self._reader = self._writer.execution_options(postgresql_readonly=True)
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
 
@@ -134,7 +136,7 @@ class Store:
         """Wait for running transactions, then let go; twice is harmless. Readers go first: the last one checkpoints."""
         self._read_threads.shutdown(wait=True)
         self._write_threads.shutdown(wait=True)
-        if self._reader is not self._writer:
+        if self.is_sqlite:
             self._reader.dispose()
         self._writer.dispose()
 

@@ -7,14 +7,17 @@ author complained or asked for a person in the same conversation.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from bot.store.tables import (
     CorrectionRow,
+    EventRow,
     Origin,
     PostRow,
     ReplyRow,
@@ -24,6 +27,7 @@ from bot.store.tables import (
 )
 from bot.store.upsert import table_of
 from handoff.earned import NOTHING, Record
+from handoff.hindsight import Judgement
 
 SETTLED = timedelta(hours=48)
 """Who is not helped says so within two days, or never; the same span counts a matter as resolved."""
@@ -39,6 +43,7 @@ _reply = table_of(ReplyRow)
 _post = table_of(PostRow)
 _triage = table_of(TriageRow)
 _correction = table_of(CorrectionRow)
+_event = table_of(EventRow)
 
 Pair = tuple[str, str]
 """Intent and source."""
@@ -61,26 +66,81 @@ def everything(session: Session, *, now: datetime, within: timedelta) -> Mapping
     return {pair: record for pair, record in found.items() if record != NOTHING}
 
 
+def judgements(session: Session, *, since: datetime) -> dict[Pair, list[Judgement]]:
+    """Return every answer made after *since* that counts now, with the times from which on it did: what ``records``
+    would have counted at any earlier moment."""
+    told = _told(session, since)
+    first_correction = sa.select(sa.func.min(_correction.c.at)).where(*_corrections()).scalar_subquery()
+    query = (
+        sa.select(
+            _reply.c.id,
+            _reply.c.source,
+            _reply.c.intent,
+            _reply.c.origin,
+            _reply.c.created_at,
+            _reply.c.sent_at,
+            _reply.c.approved_by,
+            _reply.c.is_edited,
+            _is_discarded().label("discarded"),
+            first_correction.label("corrected_at"),
+            _first_complaint().label("complained_at"),
+        )
+        .join(_post, _post.c.id == _reply.c.post_id)
+        .where(_reply.c.created_at > since, _reply.c.intent.is_not(None), _counted(first_correction.is_not(None)))
+        .order_by(_reply.c.created_at, _reply.c.id)
+    )
+    found: defaultdict[Pair, list[Judgement]] = defaultdict(list)
+    for row in session.connection().execute(query):
+        found[row.intent, row.source].append(_judgement(row, told.get(row.id)))
+    return dict(found)
+
+
+def _judgement(row: Any, told_at: datetime | None) -> Judgement:
+    wrong = [at for at in (row.corrected_at, row.complained_at) if at is not None]
+    if row.origin == Origin.BOT:
+        said = row.sent_at or row.created_at
+        return Judgement(
+            made_at=row.created_at,
+            counts_at=said,
+            wrong_at=max(min(wrong), said) if wrong else None,
+            settles_at=said + SETTLED,
+        )
+    if row.approved_by is None and not row.discarded:  # nobody used it, but its intent was corrected
+        return Judgement(made_at=row.created_at, counts_at=row.corrected_at, wrong_at=row.corrected_at)
+    judged = told_at or row.created_at
+    if row.is_edited or row.discarded:
+        wrong.append(judged)
+    # A correction counts from its own time on, also before the draft was approved.
+    counts = judged if row.corrected_at is None or row.discarded else min(judged, row.corrected_at)
+    return Judgement(made_at=row.created_at, counts_at=counts, wrong_at=max(min(wrong), counts) if wrong else None)
+
+
+def _told(session: Session, since: datetime) -> dict[int, datetime]:
+    """Return when people approved or discarded drafts, by reply."""
+    query = (
+        sa.select(_event.c.reply_id, sa.func.min(_event.c.at).label("at"))
+        .where(_event.c.kind.in_(("reply.approved", "reply.discarded")), _event.c.at > since)
+        .group_by(_event.c.reply_id)
+    )
+    return {row.reply_id: row.at for row in session.connection().execute(query)}
+
+
 def _record(session: Session, pair: Pair, now: datetime, within: timedelta) -> Record:
     intent, source = pair
     corrected, complained = _corrected(), _complained()
-    is_discarded = sa.and_(_reply.c.state == ReplyState.CANCELLED, _reply.c.reason == DISCARDED)
-    is_alive = _reply.c.state != ReplyState.CANCELLED
-    counted = sa.or_(
-        sa.and_(
-            _reply.c.origin == Origin.DRAFT,
-            sa.or_(is_discarded, sa.and_(is_alive, sa.or_(_reply.c.approved_by.is_not(None), corrected))),
-        ),
-        sa.and_(_reply.c.origin == Origin.BOT, _reply.c.state == ReplyState.SENT),
-    )
     query = (
         sa.select(
-            sa.or_(_reply.c.is_edited, is_discarded, corrected, complained).label("wrong"),
+            sa.or_(_reply.c.is_edited, _is_discarded(), corrected, complained).label("wrong"),
             _reply.c.origin,
             _reply.c.sent_at,
         )
         .join(_post, _post.c.id == _reply.c.post_id)
-        .where(_reply.c.source == source, _reply.c.intent == intent, _reply.c.created_at > now - within, counted)
+        .where(
+            _reply.c.source == source,
+            _reply.c.intent == intent,
+            _reply.c.created_at > now - within,
+            _counted(corrected),
+        )
         .order_by(_reply.c.created_at.desc(), _reply.c.id.desc())
         .limit(MOST)
     )
@@ -95,20 +155,51 @@ def _record(session: Session, pair: Pair, now: datetime, within: timedelta) -> R
     return Record(observed=observed, wrong=wrong, pending=pending)
 
 
-def _corrected() -> sa.ColumnElement[bool]:
-    return sa.exists().where(
+def _is_discarded() -> sa.ColumnElement[bool]:
+    return sa.and_(_reply.c.state == ReplyState.CANCELLED, _reply.c.reason == DISCARDED)
+
+
+def _counted(corrected: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition for answers that people judged, or that will be settled."""
+    is_alive = _reply.c.state != ReplyState.CANCELLED
+    return sa.or_(
+        sa.and_(
+            _reply.c.origin == Origin.DRAFT,
+            sa.or_(_is_discarded(), sa.and_(is_alive, sa.or_(_reply.c.approved_by.is_not(None), corrected))),
+        ),
+        sa.and_(_reply.c.origin == Origin.BOT, _reply.c.state == ReplyState.SENT),
+    )
+
+
+def _corrections() -> list[sa.ColumnElement[bool]]:
+    return [
         _correction.c.post_id == _reply.c.post_id,
         _correction.c.head == "intent",
         _correction.c.old == _reply.c.intent,
         _correction.c.new != _reply.c.intent,
         sa.or_(_correction.c.review.is_(None), _correction.c.review != Review.REJECTED),
-    )
+    ]
+
+
+def _corrected() -> sa.ColumnElement[bool]:
+    return sa.exists().where(*_corrections())
 
 
 def _complained() -> sa.ColumnElement[bool]:
+    _, conditions = _complaints()
+    return sa.exists().where(*conditions)
+
+
+def _first_complaint() -> sa.ScalarSelect[datetime]:
+    wrote, conditions = _complaints()
+    return sa.select(sa.func.min(wrote)).where(*conditions).correlate(_reply, _post).scalar_subquery()
+
+
+def _complaints() -> tuple[sa.ColumnElement[datetime], list[sa.ColumnElement[bool]]]:
+    """Return when a later post of the author was written, and the conditions that make it a complaint."""
     later, judged = _post.alias("later"), _triage.alias("judged")
     wrote, said = (sa.type_coerce(column, sa.BigInteger) for column in (later.c.created_at, _reply.c.sent_at))
-    return sa.exists().where(
+    return later.c.created_at, [
         later.c.author_id == _post.c.author_id,
         later.c.id != _post.c.id,
         sa.or_(later.c.root_id == _post.c.root_id, later.c.parent_id == _reply.c.remote_id),
@@ -116,4 +207,4 @@ def _complained() -> sa.ColumnElement[bool]:
         wrote <= said + SETTLED // timedelta(microseconds=1),
         judged.c.post_id == later.c.id,
         sa.or_(judged.c.intent.in_(UNHAPPY), judged.c.sentiment == "negative"),
-    )
+    ]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from bot.web.route import Doc, Route
 
 DOCUMENT = web.AppKey("openapi", bytes)
-_WHOLE = ("SourceView", "LabelSet", "Due", "SaidView")
+_WHOLE = ("SourceView", "LabelSet", "Due", "SaidView", "RewindView")
 """Lists that come in one part: there are few."""
 _REF = "#/components/schemas/{model}"
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 from aiohttp import web
 
 from bot.brakes.keeper import Brakes
+from bot.stages.rewind import Rewinder
 from bot.store.engine import Store
 from bot.store.people import User
 from bot.web.live import Live
@@ -81,6 +82,7 @@ class Parts:
     standards: Standards
     tongues: Tongues
     brakes: Brakes
+    rewinder: Rewinder | None = None
 
     @property
     def idle(self) -> timedelta:

@@ -27,10 +27,12 @@ from bot.web import (
     library,
     machines,
     openapi,
+    rewind,
     sign_in,
     teaching,
     why,
 )
+from bot.web.rewind import RewindBody, RewindView
 from bot.web.route import Access, Doc, Route
 from bot.web.why import WhyView
 from handoff.automation import GuardView, PairView
@@ -94,6 +96,9 @@ PAGES = (
         access=Access.AGENT,
         handler=incidents.take_out,
     ),
+    Route(method="GET", path="/rewind", access=Access.LEAD, handler=rewind.page),
+    Route(method="POST", path="/rewind", access=Access.LEAD, handler=rewind.begin),
+    Route(method="GET", path=f"/rewind/{_ID}", access=Access.LEAD, handler=rewind.one),
     Route(method="GET", path="/guards", access=Access.VIEWER, handler=guards.page),
     Route(method="POST", path="/guards/brakes/{article}/release", access=Access.LEAD, handler=guards.release),
     Route(method="POST", path=f"/authors/{_ID}/mute", access=Access.AGENT, handler=guards.author),
@@ -416,6 +421,27 @@ API = (
         access=Access.VIEWER,
         handler=api.source,
         doc=Doc(summary="Health of one source", answer=SourceView),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/rewinds",
+        access=Access.LEAD,
+        handler=rewind.api_all,
+        doc=Doc(summary="The last rewinds, newest first, without their reports", answer=RewindView, paged=True),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/rewinds",
+        access=Access.LEAD,
+        handler=rewind.api_begin,
+        doc=Doc(summary="Begin to play the past again", answer=RewindView, body=RewindBody, status=202),
+    ),
+    Route(
+        method="GET",
+        path=f"/api/v1/rewinds/{_ID}",
+        access=Access.LEAD,
+        handler=rewind.api_one,
+        doc=Doc(summary="How far a rewind is, and its report", answer=RewindView),
     ),
     Route(
         method="GET",

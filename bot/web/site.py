@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bot import __version__
 from bot.brakes.keeper import Brakes
+from bot.stages.rewind import Rewinder
 from bot.store.engine import Store
 from bot.web import openapi
 from bot.web.auth import authorise
@@ -21,6 +22,7 @@ from bot.web.live import Live
 from bot.web.parts import PARTS, Clock, Explain, Measure, Metrics, Parts, Ready, Receive, Tongues, WebOptions
 from bot.web.passwords import Passwords
 from bot.web.problems import problems
+from bot.web.rewind import REWINDS, Rewinds
 from bot.web.route import ACCESS, refuse_undeclared
 from bot.web.routes import ROUTES
 from bot.web.why import REASONS, Reasons
@@ -60,7 +62,8 @@ class Site:
     """The windows of one Harken. Light until ``start``; closing twice is harmless.
 
     receive takes a pushed delivery and returns an HTTP status; measure counts a text as a network does;
-    explain says which words made its labels; standards are what articles are held against; tongues tells languages.
+    explain says which words made its labels; standards are what articles are held against; tongues tells languages;
+    rewinder plays the past again, where there is one.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Site:
         brakes: Brakes,
         standards: Standards = NO_STANDARDS,
         tongues: Tongues | None = None,
+        rewinder: Rewinder | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -91,6 +95,7 @@ class Site:
         self._standards = standards
         self._tongues = tongues or _nobody_can_tell
         self._brakes = brakes
+        self._rewinder = rewinder
         self._runner: web.AppRunner | None = None
         self._parts: Parts | None = None
         self.port = 0
@@ -113,12 +118,14 @@ class Site:
             standards=self._standards,
             tongues=self._tongues,
             brakes=self._brakes,
+            rewinder=self._rewinder,
         )
         self._parts = parts
         app = web.Application(middlewares=[problems, authorise], client_max_size=MAX_DELIVERY)
         app[PARTS] = parts
         app[ROWS] = Rows(parts)
         app[REASONS] = Reasons(parts)
+        app[REWINDS] = Rewinds(parts)
         app[ACCESS] = {}
         for route in ROUTES:
             added = app.router.add_route(route.method, route.path, route.handler)
@@ -184,4 +191,5 @@ async def _end_streams(app: web.Application) -> None:
 
 
 async def _close(app: web.Application) -> None:
+    await app[REWINDS].close()
     app[PARTS].passwords.close()

@@ -198,8 +198,19 @@
     });
   }
 
+  // A file is read into the field that it stands for; without JavaScript the field is filled by hand.
+  function fileInto(label) {
+    const area = label.closest("form").elements.namedItem(label.dataset.file);
+    label.hidden = false;
+    label.querySelector("input").addEventListener("change", async (event) => {
+      const [file] = event.target.files;
+      if (file) area.value = await file.text();
+    });
+  }
+
   localTimes(document);
   document.addEventListener("click", correct);
+  for (const label of document.querySelectorAll("label[data-file]")) fileInto(label);
   for (const form of document.querySelectorAll("form")) counter(form);
   for (const form of document.querySelectorAll("form.filters")) {
     form.addEventListener("change", (event) => {

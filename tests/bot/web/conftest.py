@@ -9,7 +9,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.app import read_policy
 from bot.brakes.keeper import Brakes
+from bot.settings import Settings
+from bot.stages.rewind import Rewinder
 from bot.store.engine import Store
 from bot.store.roles import Role
 from bot.web.site import Site
@@ -17,6 +20,7 @@ from classifiers import why
 from classifiers.engines.keywords import Keywords
 from classifiers.triage import Triage
 from classifiers.why import Why
+from handoff.knowledge.slots import NO_SLOTS
 from handoff.policy import PolicySettings
 from tests.bot.web.world import Browser, Clock, Day, Options, add_day, add_user, signed_in
 
@@ -71,6 +75,25 @@ def make_site(store: Store, clock: Clock, options: Options) -> Site:
         measure=measure,
         explain=explain,
         brakes=make_brakes(store, clock),
+        rewinder=make_rewinder(store, clock),
+    )
+
+
+def make_rewinder(store: Store, clock: Clock) -> Rewinder:
+    """Return what plays the past of *store* again by POLICY; it knows no source and no model."""
+    engine = Keywords()
+    return Rewinder(
+        store=store,
+        clock=clock,
+        policy=POLICY,
+        brand="",
+        slots=NO_SLOTS,
+        connectors={},
+        desks_for=lambda queue: (),
+        embed=engine.embed,
+        judge=engine.classify,
+        read_policy=lambda text: read_policy(Settings(), text, name="policy"),
+        table={"intents": {"delivery_item": "auto"}},
     )
 
 

@@ -91,6 +91,7 @@ async def test_lists_and_single_things_are_of_the_documented_types(
         "incidents": sqlite_store.write_now(add_incident),
     }
     program.key = api_key(sqlite_store, Role.LEAD)
+    ids["rewinds"] = (await program.post("/api/v1/rewinds", 202, days=1))["id"]
     seen = 0
     for route in API:
         if route.method != "GET" or route.doc is None:
