@@ -27,6 +27,9 @@ from bot.store.verdicts import DISCARDED
 from handoff.case import CaseState
 from handoff.rewind import Happened, Way
 
+GATHERED = "gathered"
+"""What the event of a decision names where an incident took the post."""
+
 NOT_SAID = (ReplyState.CANCELLED, ReplyState.REFUSED)
 
 _reply = table_of(ReplyRow)
@@ -140,6 +143,8 @@ def happened(decision: str, at: datetime, said: Iterable[Said], joined: Sequence
             return _draft(_of(said, at, Origin.DRAFT), at_once)
         case "escalate":
             return Happened(way=Way.PEOPLE, end=_handled(at_once), **_case_facts(at_once, with_desks=True))
+        case name if name == GATHERED:
+            return Happened(way=Way.PEOPLE, end="gathered in an incident")
         case _:
             return Happened(way=Way.NOTHING, end="left alone")
 

@@ -41,6 +41,7 @@ DECIDED = "post.decided"
 
 DELETED = "deleted since"
 EDITED = "edited since"
+GATHERED = "gathered in an incident"
 
 MOST_CASES = 1_000
 """Newest resolved cases that say how long people usually took."""
@@ -177,8 +178,9 @@ class _Around:
 
 
 def _decided(row: Any, each: Kept, around: _Around) -> Decided:
+    decision = str((row.facts or {}).get("decision", ""))
     happened = came_of.happened(
-        str((row.facts or {}).get("decision", "")),
+        decision,
         row.at,
         around.replies.get(each.id, ()),
         around.cases.get(each.id, ()),
@@ -191,7 +193,7 @@ def _decided(row: Any, each: Kept, around: _Around) -> Decided:
         at=row.at,
         kept=each,
         happened=happened,
-        gone=_gone(row.id, each, around),
+        gone=GATHERED if decision == came_of.GATHERED else _gone(row.id, each, around),
         triage=_as_then(each.id, row.at, around),
         history=_history(each, row.at, around.contacts.get(each.author_id, ())),
         already_answered=any(

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from bot.store import desk, drafts, feed, people, posts, wishes
 from bot.store.engine import Store, StoreUnavailable
 from bot.store.roles import Role
-from bot.store.tables import PostRow, ReplyRow
+from bot.store.tables import EventRow, PostRow, ReplyRow
 from bot.store.upsert import table_of
 from handoff.rewind import Way
 from tests.bot.factories import NOON
@@ -210,6 +210,20 @@ async def test_deleted_and_edited_posts_are_left_out_and_counted(store: Store) -
     report = await day.rewind()
     assert report.gone == {"deleted since": 1, "edited since": 1}
     assert (report.decided, report.different) == (1, 0)
+
+
+async def test_posts_that_an_incident_gathered_are_left_out(store: Store) -> None:
+    day = Yesterday(store)
+    post = await day.hear(1)
+
+    def gather(session: Session) -> None:
+        query = select(EventRow).where(EventRow.post_id == post, EventRow.kind == "post.decided")
+        event = session.exec(query).one()
+        event.facts = {**event.facts, "decision": "gathered"}
+
+    store.write_now(gather)
+    report = await day.rewind()
+    assert (report.gone, report.decided) == ({"gathered in an incident": 1}, 0)
 
 
 async def test_a_source_that_is_gone_is_left_out(store: Store) -> None:
