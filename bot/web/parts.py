@@ -17,6 +17,7 @@ from bot.web.passwords import Passwords
 from classifiers.triage import Triage
 from classifiers.why import Why
 from handoff.knowledge.readiness import Guess, Standards
+from handoff.knowledge.search import Hit, Query
 from handoff.policy import Policy
 
 Clock: TypeAlias = Callable[[], datetime]
@@ -30,6 +31,8 @@ Explain: TypeAlias = Callable[[str], Awaitable[tuple[Triage, Sequence[Why]]]]
 """text -> its labels, and the words that made each. Raises ClassifierError."""
 Tongues: TypeAlias = Callable[[Sequence[str]], Awaitable[Sequence[Guess]]]
 """texts -> the language of each, same length, same order. Raises ClassifierError."""
+Nearest: TypeAlias = Callable[[Sequence[Query]], Awaitable[Sequence[Hit | None]]]
+"""queries -> the likeliest article in force for each, None where there is none; same length, same order."""
 
 
 class WebOptions(Protocol):
@@ -81,6 +84,7 @@ class Parts:
     standards: Standards
     tongues: Tongues
     brakes: Brakes
+    nearest: Nearest
 
     @property
     def idle(self) -> timedelta:
