@@ -94,9 +94,8 @@ def draft(settings: Settings, gap: int, by: str, days: int) -> None:
             main_locale=settings.knowledge.main_locale,
         )
         article = store.read_now(editions.one, article_id).article
-    click.echo(
-        f"{article.slug}.{article.locale} is a draft now, with {len(article.questions)} questions and no wording."
-    )
+    name, count = f"{article.slug}.{article.locale}", len(article.questions)
+    click.echo(f"{name} is a draft now, with {count} question{'' if count == 1 else 's'} and no wording.")
 
 
 def _missing(settings: Settings, store: Store, now: datetime, *, days: int, least: int) -> Missing:
