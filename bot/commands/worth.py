@@ -131,7 +131,7 @@ def _table(found: Sequence[WorthView], days: int) -> Iterator[str]:
         )
         for reason in each.reasons:
             yield f"  {each.act:<7} {reason}"
-    acts = [each.act for each in found]
+    acts: list[str] = [each.act for each in found]
     yield f"{len(found)} articles in {days} days, {acts.count('revise')} to revise, {acts.count('retire')} to retire"
 
 

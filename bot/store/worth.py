@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,12 +96,12 @@ def rate(
         raise Missing("there is no such article")
     if case_id is not None and session.get(CaseRow, case_id) is None:
         raise Missing("there is no such case")
-    values = {"article_id": article_id, "case_id": case_id, "user_id": user_id, "is_useful": is_useful, "at": now}
+    said = RatingView(article_id=article_id, case_id=case_id, user_id=user_id, is_useful=is_useful, at=now)
     where = "" if case_id is None else case_id
-    put(session, _rating, [{"key": f"{article_id}:{user_id}:{where}", **values}], key=("key",))
+    put(session, _rating, [{"key": f"{article_id}:{user_id}:{where}", **asdict(said)}], key=("key",))
     facts = {"article_id": article_id, "user_id": user_id, "is_useful": is_useful}
     events.add(session, "article.rated", now=now, case_id=case_id, facts=facts)
-    return RatingView(**values)
+    return said
 
 
 def rate_reply(session: Session, reply_id: int, *, is_useful: bool, user_id: int, now: datetime) -> RatingView:

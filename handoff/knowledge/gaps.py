@@ -29,6 +29,7 @@ ONLY_PRIVATE = "asked in private messages only"
 """What a group is called whose questions may not be quoted."""
 
 _HIDDEN = regex.compile(r"(?![\u200c\u200d])[\p{Cf}\p{Cc}]")
+_TO_US = regex.compile(r"^(?:\[name\][\s,:;-]*)+|(?:\s*\[name\])+$")
 _LOCALE = regex.compile(r"[a-z]{2,3}")
 _LATIN = regex.compile(r"[a-z0-9]+")
 
@@ -193,12 +194,11 @@ def proposed(questions: Sequence[Question], *, taken: Iterable[str], main_locale
 
 def quoted(text: str) -> str:
     """Return a question as it may be shown to people who do not work on its case: masked, one line, MAX_QUOTE long."""
-    plain = _HIDDEN.sub("", masked(text)).strip()
-    while plain.startswith("[name]"):
-        plain = plain.removeprefix("[name]").lstrip(" ,:;-")
+    plain = str(_TO_US.sub("", _HIDDEN.sub("", masked(text)).strip()))
     if len(plain) <= MAX_QUOTE:
         return plain
-    return plain[: MAX_QUOTE - 1].rpartition(" ")[0].rstrip(" ,;:-") + "…"
+    head, _, rest = plain[: MAX_QUOTE - 1].rpartition(" ")
+    return (head or rest).rstrip(" ,;:-") + "…"
 
 
 def asks(text: str) -> bool:

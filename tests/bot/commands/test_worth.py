@@ -31,7 +31,7 @@ def fill(session: Session) -> None:
         ("does it work with fibre", "does it work with my fibre", "where is the shop", "hello there @a secret words")
     ):
         author = add_author(session, f"a{number}")
-        more = {"outcome": Outcome.ESCALATED, "reasons": [NO_ANSWER], "created_at": YESTERDAY}
+        more: dict[str, Any] = {"outcome": Outcome.ESCALATED, "reasons": [NO_ANSWER], "created_at": YESTERDAY}
         post = add_post(session, number, author_id=author, text=text, is_private=number == 3, **more)
         add_triage(session, post, intent="product_question")
     for number in range(10, 30):

@@ -74,7 +74,7 @@ def ask(session: Session) -> list[int]:
     ids = []
     for number, text in enumerate(TEXTS):
         author = add_author(session, f"asker{number}")
-        more = {"outcome": Outcome.ESCALATED, "reasons": [NO_ANSWER]}
+        more: dict[str, Any] = {"outcome": Outcome.ESCALATED, "reasons": [NO_ANSWER]}
         post = add_post(session, 100 + number, author_id=author, text=text, minutes=-5, **more)
         add_triage(session, post, intent="product_question")
         from bot.store.tables import TriageRow
@@ -84,7 +84,7 @@ def ask(session: Session) -> list[int]:
     return ids
 
 
-def use(session: Session, article: int, count: int, **more: Any) -> None:
+def use(session: Session, /, article: int, count: int, **more: Any) -> None:
     for number in range(count):
         author = add_author(session, f"user{article}-{number}")
         post = add_post(session, 1000 * article + number, author_id=author)
@@ -151,6 +151,7 @@ async def test_a_program_makes_a_draft(visit: Visit, day: Day, sqlite_store: Sto
     assert len(edition["article"]["questions"]) == 3
     assert (await post({"posts": ids[:3]})).status == 409
     assert (await post({"posts": [999_999]})).status == 404
+    wrong: dict[str, Any]
     for wrong in ({}, {"posts": []}, {"posts": ["x"]}, {"posts": list(range(60))}, {"posts": [1], "more": 1}):
         assert (await post(wrong)).status == 422, wrong
 

@@ -6,18 +6,22 @@ import gzip
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import adjusted_mutual_info_score
 
+from classifiers.triage import EMBEDDING_DIM
 from handoff.knowledge import grouping
 
 
-def unit(rows: grouping.Floats) -> grouping.Floats:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+def unit(rows: npt.NDArray[Any]) -> grouping.Floats:
+    found: grouping.Floats = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return found
 
 
 def around(seed: int, *sizes: int, noise: float = 0.5, width: int = 64) -> tuple[grouping.Floats, list[int]]:
@@ -117,11 +121,11 @@ def test_words_group_where_there_is_no_model() -> None:
 
 
 def test_a_vector_that_holds_no_number_is_near_to_nothing() -> None:
-    good = np.ones(grouping.EMBEDDING_DIM, "<f2").tobytes()
-    bad = np.full(grouping.EMBEDDING_DIM, np.nan, "<f2").tobytes()
+    good = np.ones(EMBEDDING_DIM, "<f2").tobytes()
+    bad = np.full(EMBEDDING_DIM, np.nan, "<f2").tobytes()
     rows = grouping.meaning_vectors([good, bad, good])
     assert [each.tolist() for each in grouping.groups(rows, bar=0.5)] == [[0, 2], [1]]
-    assert grouping.meaning_vectors([]).shape == (0, grouping.EMBEDDING_DIM)
+    assert grouping.meaning_vectors([]).shape == (0, EMBEDDING_DIM)
 
 
 def purity(truth: list[str], found: list[int]) -> float:
