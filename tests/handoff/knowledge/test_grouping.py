@@ -154,7 +154,9 @@ async def test_by_meaning_known_topics_are_found_as_the_page_says(shared: Path) 
     from classifiers import registry
 
     with gzip.open(shared / "data" / "clinc150" / "validation.jsonl.gz", "rt", encoding="utf-8") as lines:
-        rows = [row for row in map(orjson.loads, lines) if row["label"] != "oos"][::5]
+        rows = [row for row in map(orjson.loads, lines) if row["label"] != "oos"]
+    topics = set(sorted({row["label"] for row in rows})[::5])
+    rows = [row for row in rows if row["label"] in topics]
     engine = registry.load("transformer").make({})
     await engine.warm()
     try:
@@ -162,5 +164,5 @@ async def test_by_meaning_known_topics_are_found_as_the_page_says(shared: Path) 
     finally:
         await engine.aclose()
     ours, truth = labels(grouping.groups(vectors, bar=grouping.SAME_MEANING), len(rows)), [row["label"] for row in rows]
-    assert adjusted_mutual_info_score(truth, ours) > 0.75
-    assert purity(truth, ours) > 0.8
+    assert adjusted_mutual_info_score(truth, ours) > 0.88
+    assert purity(truth, ours) > 0.95
