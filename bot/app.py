@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
@@ -56,6 +57,7 @@ from handoff.knowledge.answer import Voice
 from handoff.knowledge.article import Article, ArticleError
 from handoff.knowledge.folder import load_all, lonely, named
 from handoff.knowledge.readiness import Guess, Standards
+from handoff.knowledge.search import Hit, Query
 from handoff.knowledge.slots import read_slots
 from handoff.policy import Policy, PolicySettings
 from handoff.protocol import Desk
@@ -453,6 +455,10 @@ class App:
         judged = await self._classifier.classify([Text(id=str(at), text=text) for at, text in enumerate(texts)])
         return [Guess(language=each.language.label, confidence=each.language.confidence) for each in judged]
 
+    async def nearest(self, queries: Sequence[Query]) -> Sequence[Hit | None]:
+        """Return for each of *queries* the likeliest article that may be said now, None where there is none."""
+        return await asyncio.to_thread(self.knowledge.nearest, queries)
+
     async def look_at_labels(self) -> None:
         """Put sets of labels that were changed anywhere in service."""
         await self.own_labels.refresh(self._classifier)
@@ -563,6 +569,7 @@ class App:
                 judge=lambda texts: self._classifier.classify(texts),
                 policy_name="policy",
             ),
+            nearest=self.nearest,
         )
         try:
             await site.start()

@@ -21,6 +21,10 @@ from handoff.situation import Situation
 
 Guard: TypeAlias = Callable[[Situation, Policy], str | None]
 
+NO_ANSWER = "no article answers it"
+UNLIKELY = "no article is likely to answer it"
+"""Reasons by which the store finds later what knowledge is missing."""
+
 
 def own_post(situation: Situation, policy: Policy) -> str | None:
     """We do not talk to ourselves."""
@@ -127,7 +131,7 @@ def spam(situation: Situation, policy: Policy) -> str | None:
 
 def no_answer(situation: Situation, policy: Policy) -> str | None:
     """Nothing is said that was not approved."""
-    return "no article answers it" if reading.best(situation, policy) is None else None
+    return NO_ANSWER if reading.best(situation, policy) is None else None
 
 
 def unlikely_answer(situation: Situation, policy: Policy) -> str | None:
@@ -135,7 +139,7 @@ def unlikely_answer(situation: Situation, policy: Policy) -> str | None:
     answer = reading.best(situation, policy)
     if answer is None or answer.confidence >= policy.settings.draft_answer_confidence:
         return None
-    return f"no article is likely to answer it (best {answer.confidence:.2f})"
+    return f"{UNLIKELY} (best {answer.confidence:.2f})"
 
 
 def too_long(situation: Situation, policy: Policy) -> str | None:

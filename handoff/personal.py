@@ -41,3 +41,21 @@ def _is_card(text: str) -> bool:
     digits = [int(sign) for sign in _DIGITS.sub("", text)]
     doubled = [digit * 2 - 9 * (digit > 4) if place % 2 else digit for place, digit in enumerate(reversed(digits))]
     return sum(doubled) % 10 == 0 and len(set(digits)) > 1
+
+
+def masked(text: str) -> str:
+    """Return *text* on one line with its personal data written over: "[e-mail]", "[phone]", "[number]", "[name]" ...
+
+    More is taken for personal than ``shows_personal_data`` does: any number of five digits or more, with the letters
+    that stand to it, may be a customer's, an order's or a parcel's. Names of people written as words are not known.
+    """
+    plain = _HANDLE.sub("[name]", _LINK.sub("[link]", " ".join(text.split())))
+    plain = _IBAN.sub(lambda match: "[account]" if _is_iban(match.group()) else match.group(), plain)
+    for pattern, said in ((_MAIL, "[e-mail]"), (_PHONE, "[phone]"), (_CARD, "[card]")):
+        plain = pattern.sub(said, plain)
+    return str(_NUMBER.sub("[number]", plain))
+
+
+_LINK = regex.compile(r"(?:https?://|www\.)\S+", regex.IGNORECASE)
+_HANDLE = regex.compile(r"(?<![\w@])@[\w.\-]*\w(?:@[\w.\-]*\w)?|(?<![\w/])/?u/[\w-]{3,20}")
+_NUMBER = regex.compile(r"(?<![\w.,])(?:\d(?:[ ()./-]?\d){4,30}|(?=(?:[\p{L}-]*\d){5})[\p{L}\d-]{5,40})(?!\w)")

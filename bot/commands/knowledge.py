@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.commands import worth
 from bot.commands.options import with_settings
 from bot.settings import ConfigError, Settings
 
@@ -41,6 +42,10 @@ class Imported:
 @click.group()
 def knowledge() -> None:
     """Look after the articles that answers come from."""
+
+
+for command in (worth.worth, worth.gaps, worth.draft):
+    knowledge.add_command(command)
 
 
 @knowledge.command("import")

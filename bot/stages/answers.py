@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot.store.situations import Known
 from connectors.protocol import Capabilities
 from handoff.knowledge.answer import Answers, Voice, word
-from handoff.knowledge.search import Entry, Index, Query
+from handoff.knowledge.search import Entry, Hit, Index, Query, nearest
 from handoff.knowledge.slots import NO_SLOTS, Slots
 from handoff.policy import Policy
 from handoff.situation import Candidate
@@ -50,6 +50,10 @@ class Knowledge:
             [*(each for each in candidates if each.slug != door), self._door(one, voice)]
             for one, voice, candidates in zip(known, voices, found, strict=True)
         ]
+
+    def nearest(self, queries: Sequence[Query]) -> list[Hit | None]:
+        """Return for each of *queries* the likeliest article, None where there is none."""
+        return nearest(self._answers.index, queries)
 
     def _door(self, known: Known, voice: Voice) -> Candidate:
         """Return the article that asks to write privately: in the post's language, else the first there is."""

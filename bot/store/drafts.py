@@ -42,7 +42,7 @@ MAX_CHARS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyView:
-    """A reply as it stands. article: what its words came from. target_revision: of the post it answers."""
+    """A reply as it stands. article, article_id: what its words came from. target_revision: of the post it answers."""
 
     id: int
     key: str
@@ -54,6 +54,7 @@ class ReplyView:
     origin: Origin
     text: str
     article: str | None
+    article_id: int | None
     confidence: float | None
     target_revision: str
     approved_by: str | None
@@ -155,7 +156,7 @@ def edit(session: Session, reply_id: int, *, text: str, user_id: int, now: datet
     words = _words(text)
     _work_on(session, _case_of(session, row), user_id=user_id, now=now)
     if words != row.text:
-        row.text, row.is_edited = words, True
+        _change(row, words)
         _tell(session, "reply.edited", row, user_id=user_id, now=now)
     session.flush()
     return one(session, reply_id)
@@ -178,8 +179,9 @@ def approve(
     post = _target(session, row.post_id, revision or row.target_revision)
     _work_on(session, _case_of(session, row), user_id=user_id, now=now)
     _refuse_where_unwanted(session, row, post)
-    row.is_edited = row.is_edited or words != row.text
-    row.text, row.target_revision = words, post.revision
+    if words != row.text:
+        _change(row, words)
+    row.target_revision = post.revision
     _intend(session, row, user_id=user_id, now=now)
     return one(session, reply_id)
 
@@ -220,6 +222,12 @@ def settle(session: Session, reply_id: int, *, was_said: bool, user_id: int, now
     _tell(session, "reply.sent", row, user_id=user_id, now=now)
     session.flush()
     return one(session, reply_id)
+
+
+def _change(row: ReplyRow, words: str) -> None:
+    """Put a person's words in the place of the prepared ones, which are kept to tell how much was changed."""
+    row.prepared = row.text if row.prepared is None else row.prepared
+    row.text, row.is_edited = words, True
 
 
 def _intend(session: Session, row: ReplyRow, *, user_id: int, now: datetime) -> None:
@@ -331,6 +339,7 @@ def _view(row: ReplyRow, approved_by: str | None, article: str | None) -> ReplyV
         origin=Origin(row.origin),
         text=row.text,
         article=article,
+        article_id=row.article_id,
         confidence=None if row.confidence is None else round(row.confidence, 4),
         target_revision=row.target_revision,
         approved_by=approved_by,

@@ -393,7 +393,8 @@ class ArticleBrakeRow(SQLModel, table=True):
 class ReplyRow(SQLModel, table=True):
     """Something to be said in public, at most once. key: unique, the network's idempotency key is made of it.
 
-    intent: of the post as it was judged when this was decided. is_edited: a person changed the prepared words.
+    intent: of the post as it was judged when this was decided. is_edited: a person changed the prepared words, which
+    stay in prepared.
     """
 
     __tablename__ = "reply"
@@ -414,6 +415,7 @@ class ReplyRow(SQLModel, table=True):
     confidence: float | None = None
     intent: str | None = None
     is_edited: bool = False
+    prepared: str | None = _text(null=True)
     target_revision: str
     approved_by: int | None = Field(default=None, foreign_key="user.id")
     attempts: int = 0
@@ -766,4 +768,21 @@ class IncidentReplyRow(SQLModel, table=True):
     post_id: int = Field(foreign_key="post.id")
     reply_id: int | None = Field(default=None, foreign_key="reply.id")
     reason: str = _text()
+    at: datetime = _time()
+
+
+class ArticleRatingRow(SQLModel, table=True):
+    """A person said whether an article was useful. key: article, person, and case; the latest word counts.
+
+    case_id: where it was put before them, None: in general.
+    """
+
+    __tablename__ = "article_rating"
+    __table_args__ = (sa.Index("article_rating_at", "at"),)
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    article_id: int = Field(foreign_key="article.id", index=True)
+    case_id: int | None = Field(default=None, foreign_key="case.id", index=True)
+    user_id: int = Field(foreign_key="user.id")
+    is_useful: bool
     at: datetime = _time()

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.store import editions, report
+from bot.store import editions, report, worth
 from bot.store.editions import REMIND_BEFORE, EditionView
 from bot.store.refusals import Conflict, Invalid
 from bot.store.report import ArticleFilter
@@ -365,6 +365,7 @@ async def _show(request: web.Request, *, refused: str = "", status: int = 200) -
         channels=channels,
         findings=[each for each in findings if not each.channel],
         refused=refused,
+        rated=await parts.store.read(worth.rating, article_id, user_id=visitor(request).user.id),
         soon=parts.clock().date() + REMIND_BEFORE,
         now=parts.clock(),
     )

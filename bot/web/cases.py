@@ -12,7 +12,7 @@ import orjson
 import regex
 from aiohttp import web
 
-from bot.store import desk, drafts, feed, wishes
+from bot.store import desk, drafts, feed, wishes, worth
 from bot.store.desk import CaseFilter
 from bot.store.events import Event
 from bot.store.refusals import Invalid
@@ -236,6 +236,7 @@ async def _show(
         case=file.case,
         left=await parts.store.read(wishes.one, file.case.author.id),
         story=story(file.context),
+        ratings=await parts.store.read(worth.ratings, case_id, user_id=visitor(request).user.id),
         mine=file.case.assignee_id == visitor(request).user.id,
         now=parts.clock(),
         nonce=secrets.token_hex(16),

@@ -18,6 +18,7 @@ from bot.web.passwords import Passwords
 from classifiers.triage import Triage
 from classifiers.why import Why
 from handoff.knowledge.readiness import Guess, Standards
+from handoff.knowledge.search import Hit, Query
 from handoff.policy import Policy
 
 Clock: TypeAlias = Callable[[], datetime]
@@ -31,6 +32,8 @@ Explain: TypeAlias = Callable[[str], Awaitable[tuple[Triage, Sequence[Why]]]]
 """text -> its labels, and the words that made each. Raises ClassifierError."""
 Tongues: TypeAlias = Callable[[Sequence[str]], Awaitable[Sequence[Guess]]]
 """texts -> the language of each, same length, same order. Raises ClassifierError."""
+Nearest: TypeAlias = Callable[[Sequence[Query]], Awaitable[Sequence[Hit | None]]]
+"""queries -> the likeliest article in force for each, None where there is none; same length, same order."""
 
 
 class WebOptions(Protocol):
@@ -83,6 +86,7 @@ class Parts:
     tongues: Tongues
     brakes: Brakes
     rewinder: Rewinder | None = None
+    nearest: Nearest
 
     @property
     def idle(self) -> timedelta:

@@ -15,6 +15,7 @@ from bot.store.report import ArticleView, SourceView
 from bot.store.retractions import SaidView
 from bot.store.teaching import CorrectionView, RevisionView, TeachingView
 from bot.store.wishes import WishView
+from bot.store.worth import RatingView
 from bot.web import (
     api,
     articles,
@@ -31,11 +32,14 @@ from bot.web import (
     sign_in,
     teaching,
     why,
+    worth,
 )
 from bot.web.rewind import RewindBody, RewindView
 from bot.web.route import Access, Doc, Route
 from bot.web.why import WhyView
+from bot.web.worth import ProposalView, WorthView
 from handoff.automation import GuardView, PairView
+from handoff.knowledge.gaps import Missing
 
 _ID = "{id:[0-9]{1,18}}"
 _POST = "{post:[0-9]{1,18}}"
@@ -67,6 +71,10 @@ PAGES = (
     Route(method="GET", path="/articles", access=Access.VIEWER, handler=articles.page),
     Route(method="POST", path="/articles", access=Access.AGENT, handler=articles.create),
     Route(method="GET", path="/articles/new", access=Access.AGENT, handler=articles.new_page),
+    Route(method="GET", path="/articles/worth", access=Access.VIEWER, handler=worth.page),
+    Route(method="GET", path="/articles/gaps", access=Access.VIEWER, handler=worth.gaps_page),
+    Route(method="POST", path="/articles/gaps", access=Access.AGENT, handler=worth.propose),
+    Route(method="POST", path=f"/articles/{_ID}/rate", access=Access.AGENT, handler=worth.rate),
     Route(method="GET", path=f"/articles/{_ID}", access=Access.VIEWER, handler=articles.one),
     Route(method="GET", path=f"/articles/{_ID}/edit", access=Access.AGENT, handler=articles.edit_page),
     Route(method="POST", path=f"/articles/{_ID}/edit", access=Access.AGENT, handler=articles.edit),
@@ -339,6 +347,55 @@ API = (
         access=Access.AGENT,
         handler=articles.api_restore,
         doc=Doc(summary="Make an older version a new draft", answer=articles.Saved, body=articles.VersionBody),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/knowledge/worth",
+        access=Access.VIEWER,
+        handler=worth.api_worth,
+        doc=Doc(
+            summary="What became of each article, and which to revise or retire",
+            answer=WorthView,
+            paged=True,
+            query=worth.WORTH_FILTERS,
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/knowledge/gaps",
+        access=Access.VIEWER,
+        handler=worth.api_gaps,
+        doc=Doc(
+            summary="Questions that no article answered, grouped by meaning", answer=Missing, query=worth.GAP_FILTERS
+        ),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/knowledge/gaps/drafts",
+        access=Access.AGENT,
+        handler=worth.api_propose,
+        doc=Doc(
+            summary="Make the draft of an article that would answer these posts",
+            answer=ProposalView,
+            body=worth.ProposalBody,
+            status=201,
+        ),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/articles/{_ID}/rate",
+        access=Access.AGENT,
+        handler=worth.api_rate,
+        doc=Doc(summary="Say whether an article was useful", answer=RatingView, body=worth.RatingBody),
+    ),
+    Route(
+        method="POST",
+        path=f"/api/v1/replies/{_ID}/rate",
+        access=Access.AGENT,
+        handler=worth.api_rate_reply,
+        doc=Doc(
+            summary="Say whether the article behind a reply was useful", answer=RatingView, body=worth.ReplyRatingBody
+        ),
     ),
     Route(
         method="GET",

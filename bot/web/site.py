@@ -19,14 +19,28 @@ from bot.web.auth import authorise
 from bot.web.feed import ROWS, Rows
 from bot.web.intake import MAX_DELIVERY
 from bot.web.live import Live
-from bot.web.parts import PARTS, Clock, Explain, Measure, Metrics, Parts, Ready, Receive, Tongues, WebOptions
+from bot.web.parts import (
+    PARTS,
+    Clock,
+    Explain,
+    Measure,
+    Metrics,
+    Nearest,
+    Parts,
+    Ready,
+    Receive,
+    Tongues,
+    WebOptions,
+)
 from bot.web.passwords import Passwords
 from bot.web.problems import problems
 from bot.web.rewind import REWINDS, Rewinds
 from bot.web.route import ACCESS, refuse_undeclared
 from bot.web.routes import ROUTES
 from bot.web.why import REASONS, Reasons
+from bot.web.worth import MISSING, MissingKnowledge
 from handoff.knowledge.readiness import NO_STANDARDS, Guess, Standards
+from handoff.knowledge.search import Hit, Query
 from handoff.policy import Policy
 
 log = structlog.get_logger()
@@ -64,6 +78,7 @@ class Site:
     receive takes a pushed delivery and returns an HTTP status; measure counts a text as a network does;
     explain says which words made its labels; standards are what articles are held against; tongues tells languages;
     rewinder plays the past again, where there is one.
+    nearest asks the knowledge in service.
     """
 
     def __init__(
@@ -82,6 +97,7 @@ class Site:
         standards: Standards = NO_STANDARDS,
         tongues: Tongues | None = None,
         rewinder: Rewinder | None = None,
+        nearest: Nearest | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -96,6 +112,7 @@ class Site:
         self._tongues = tongues or _nobody_can_tell
         self._brakes = brakes
         self._rewinder = rewinder
+        self._nearest = nearest or _nothing_is_known
         self._runner: web.AppRunner | None = None
         self._parts: Parts | None = None
         self.port = 0
@@ -119,6 +136,7 @@ class Site:
             tongues=self._tongues,
             brakes=self._brakes,
             rewinder=self._rewinder,
+            nearest=self._nearest,
         )
         self._parts = parts
         app = web.Application(middlewares=[problems, authorise], client_max_size=MAX_DELIVERY)
@@ -126,6 +144,7 @@ class Site:
         app[ROWS] = Rows(parts)
         app[REASONS] = Reasons(parts)
         app[REWINDS] = Rewinds(parts)
+        app[MISSING] = MissingKnowledge(parts)
         app[ACCESS] = {}
         for route in ROUTES:
             added = app.router.add_route(route.method, route.path, route.handler)
@@ -173,6 +192,10 @@ class Site:
 
 async def _nobody_can_tell(texts: Sequence[str]) -> Sequence[Guess]:
     return [Guess(language="und", confidence=1.0) for _ in texts]
+
+
+async def _nothing_is_known(queries: Sequence[Query]) -> Sequence[Hit | None]:
+    return [None] * len(queries)
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:

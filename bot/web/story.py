@@ -39,6 +39,7 @@ class Answer:
 
     title: str
     slug: str
+    article_id: int | None
     locale: str
     confidence: float | None
     wording: str
@@ -86,6 +87,7 @@ def story(context: Mapping[str, Any]) -> Story:
             Answer(
                 title=_text(each, "title") or _text(each, "slug"),
                 slug=_text(each, "slug"),
+                article_id=_number(each, "article_id"),
                 locale=_text(each, "locale"),
                 confidence=_share(each.get("confidence")),
                 wording=_text(each, "wording"),
@@ -98,6 +100,11 @@ def story(context: Mapping[str, Any]) -> Story:
 def _items(context: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
     items = context.get(name)
     return (each for each in (items if isinstance(items, list) else ()) if isinstance(each, Mapping))
+
+
+def _number(each: Mapping[str, Any], name: str) -> int | None:
+    value = each.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _text(each: Mapping[str, Any], name: str) -> str:

@@ -234,6 +234,11 @@ class Index:
         return versions.get(self.fallback_language), language != "und"
 
 
+def nearest(index: Index, queries: Sequence[Query]) -> list[Hit | None]:
+    """Return for each of *queries* the likeliest article of *index*, None where there is none."""
+    return [next(iter(hits), None) for hits in index.search(queries, limit=1)]
+
+
 def _order(chances: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     # A stable sort on whole billionths: equals go by slug on every machine.
     return np.argsort(-np.round(chances, 9), axis=1, kind="stable")

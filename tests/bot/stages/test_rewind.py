@@ -219,7 +219,7 @@ async def test_posts_that_an_incident_gathered_are_left_out(store: Store) -> Non
     def gather(session: Session) -> None:
         query = select(EventRow).where(EventRow.post_id == post, EventRow.kind == "post.decided")
         event = session.exec(query).one()
-        event.facts = {**event.facts, "decision": "gathered"}
+        event.facts = {**(event.facts or {}), "decision": "gathered"}
 
     store.write_now(gather)
     report = await day.rewind()
