@@ -26,7 +26,7 @@ from connectors.errors import ConnectorError
 from connectors.protocol import Capabilities, Connector, Replier, SendClass
 from connectors.registry import Clock
 from handoff.context import context_of
-from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore, decide
+from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore, decide, may_be_helped
 from handoff.policy import Policy
 from handoff.situation import Candidate, Situation
 
@@ -56,7 +56,7 @@ class DesksFor(Protocol):
 
 
 class HandOffWork:
-    """Decides about batches of posts."""
+    """Decides about batches of posts. has_helper: a language model may be asked, later, for words that people read."""
 
     stage = Stage.HAND_OFF
     patience = 5
@@ -71,8 +71,10 @@ class HandOffWork:
         answers: Answers,
         desks_for: DesksFor,
         clock: Clock,
+        has_helper: bool = False,
     ) -> None:
         self._store = store
+        self._has_helper = has_helper
         self._stream = stream
         self._connectors = connectors
         self._policy = policy
@@ -91,7 +93,7 @@ class HandOffWork:
         await self._store.write(cases.save, decided, job_ids=[job.id for job in jobs], now=now)
         for each in decided:
             metrics.decisions.labels(network=each.post.channel, decision=type(each.decision).__name__.lower()).inc()
-        self._stream.wake(Stage.DELIVER, Stage.OPEN_TICKET)
+        self._stream.wake(Stage.DELIVER, Stage.OPEN_TICKET, Stage.SUGGEST)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Give the post to people with what is known."""
@@ -200,6 +202,7 @@ class HandOffWork:
             open_case=known.open_case,
             desks=desks,
             intent=None if known.triage is None else known.triage.intent.label,
+            wants_help=self._has_helper and may_be_helped(situation, self._policy, decision),
         )
 
     def _capabilities(self, source: str) -> Capabilities:

@@ -45,7 +45,8 @@ _ticket = table_of(TicketRow)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """One decision about one post. context: what a case keeps. desks: names of outside desks that want the case.
-    intent: as the post was judged, None when nobody could."""
+    intent: as the post was judged, None when nobody could. wants_help: a language model is asked for words, once the
+    case is there."""
 
     key: str
     post_id: int
@@ -58,6 +59,7 @@ class Decided:
     open_case: str | None = None
     desks: Sequence[str] = ()
     intent: str | None = None
+    wants_help: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int]
     _replies(session, decided, case_ids, now, log)
     wanted = [(case_ids[each.key], each.desks) for each in decided if isinstance(each.decision, Escalate)]
     _want_tickets(session, wanted, now)
+    # After everything else, and last in every queue: nothing waits for it.
+    jobs.add_all(session, [jobs.row(Stage.SUGGEST, each.key, now=now) for each in decided if each.wants_help])
     _end(session, decided, now, log)
     events.add_all(session, log)
     jobs.finish(session, job_ids, now=now)
