@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot.store import desk
 from bot.store.engine import Store
@@ -93,9 +93,7 @@ async def chat() -> AsyncIterator[Chat]:
 def keep_secrets(session: Session, customers: Sequence[Customer]) -> int:
     """Put all facts of *customers* with a case where agents and desks would; return how many cases there are."""
     by_id = {customer.author.id: customer for customer in customers}
-    found = session.exec(
-        select(CaseRow, AuthorRow.external_id).join(AuthorRow, sa.and_(AuthorRow.id == CaseRow.author_id))
-    )
+    found = session.exec(select(CaseRow, AuthorRow.external_id).join(AuthorRow, col(AuthorRow.id) == CaseRow.author_id))
     count = 0
     for case, external_id in found:
         customer = by_id.get(external_id)
@@ -236,7 +234,7 @@ async def test_a_thousand_who_want_to_be_taken_for_another_see_nothing_of_theirs
     assert said <= approved()
     assert said
     checked = Counter[str]()
-    for case, post, author in sqlite_store.read_now(_cases):
+    for case, post, writer in sqlite_store.read_now(_cases):
         if post.external_id not in tried:
             continue
         text, victim = tried[post.external_id]
@@ -245,7 +243,7 @@ async def test_a_thousand_who_want_to_be_taken_for_another_see_nothing_of_theirs
         found = [fact for fact in victim.facts if fact in context]
         assert found == [], (text, found)
         file = sqlite_store.read_now(desk.file, case.id or 0)
-        assert all(each.author.id == author.id for each in file.posts if not each.is_own), text
+        assert all(each.author.id == writer.id for each in file.posts if not each.is_own), text
         notes = " ".join(note.text for note in file.notes) + " ".join(str(ticket.url) for ticket in file.tickets)
         assert not any(fact in notes for fact in victim.facts), text
         checked["case"] += 1
@@ -258,7 +256,7 @@ async def test_a_thousand_who_want_to_be_taken_for_another_see_nothing_of_theirs
 def _cases(session: Session) -> list[tuple[CaseRow, PostRow, AuthorRow]]:
     query = (
         select(CaseRow, PostRow, AuthorRow)
-        .join(PostRow, sa.and_(PostRow.id == CaseRow.post_id))
-        .join(AuthorRow, sa.and_(AuthorRow.id == PostRow.author_id))
+        .join(PostRow, col(PostRow.id) == CaseRow.post_id)
+        .join(AuthorRow, col(AuthorRow.id) == PostRow.author_id)
     )
     return [(case, post, author) for case, post, author in session.exec(query)]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from connectors.post import Post
 from handoff.drafting.text import ModelText
 from handoff.knowledge.answer import Voice, uncalled, word
 from handoff.knowledge.article import Article
-from handoff.speech import PrivateText
+from handoff.situation import Candidate, Contact
+from handoff.speech import PrivateText, PublicText
 
 ROOT = Path(__file__).parents[2]
 COMPOSES = {"handoff/knowledge/answer.py"}
@@ -81,41 +82,35 @@ def test_composing_takes_nothing_private(kind: type[PrivateText]) -> None:
         word(leak, Voice(channel="x"), signature="^bot")
 
 
-WRONG = """
-from dataclasses import replace
-from connectors.post import Post
-from handoff.drafting.text import ModelText
-from handoff.situation import Candidate, Contact
-from handoff.speech import PrivateText, PublicText
-
-def post(answer: Candidate, post: Post) -> Candidate:
-    return Candidate(article_id=1, slug="a", locale="en", title="A", wording=post.text, confidence=1.0)
-
-def contact(contact: Contact) -> PublicText:
-    return contact.text
-
-def case(contact: Contact) -> Candidate:
-    words = contact.text.for_people()
-    return Candidate(article_id=1, slug="a", locale="en", title="A", wording=words, confidence=1.0)
-
-def model(text: ModelText) -> PublicText:
-    return text
-
-def made(text: PrivateText) -> PublicText:
-    return PublicText(text)
-"""
+def test_what_mypy_refuses_is_marked_below() -> None:
+    """mypy --strict fails on an ignore that is not needed: so each line below is refused today, or the checks fail."""
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert source.count("# type: ignore[arg-type]") - 1 == 4  # this line names it too
+    assert source.count("# type: ignore[return-value]") - 1 == 2
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_mypy_refuses_each_way_of_mixing_them_up(tmp_path: Path) -> None:
-    path = tmp_path / "wrong.py"
-    path.write_text(WRONG, encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=590)
-    lines = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}
-    wrong = {number for number, line in enumerate(WRONG.splitlines(), 1) if line.startswith("    return")}
-    assert lines == wrong, done.stdout + done.stderr
+def _a_post_as_wording(answer: Candidate, post: Post) -> Candidate:
+    return replace(answer, wording=post.text)  # type: ignore[arg-type]
+
+
+def _an_earlier_contact_as_wording(answer: Candidate, contact: Contact) -> Candidate:
+    return replace(answer, wording=contact.text)  # type: ignore[arg-type]
+
+
+def _its_words_as_wording(answer: Candidate, contact: Contact) -> Candidate:
+    return replace(answer, wording=contact.text.for_people())  # type: ignore[arg-type]
+
+
+def _private_words_made_public(text: PrivateText) -> PublicText:
+    return PublicText(text)  # type: ignore[arg-type]
+
+
+def _a_contact_as_public(contact: Contact) -> PublicText:
+    return contact.text  # type: ignore[return-value]
+
+
+def _a_model_as_public(text: ModelText) -> PublicText:
+    return text  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(

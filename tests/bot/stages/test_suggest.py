@@ -147,7 +147,7 @@ async def test_the_bot_alone_does_the_same_with_and_without_it(sqlite_store: Sto
 
 @pytest.mark.parametrize(
     "limits",
-    [{"calls_per_hour": 3}, {"calls_per_day": 3}, {"tokens_per_day": 2_500}],
+    [{"calls_per_hour": 3}, {"calls_per_day": 3}, {"tokens_per_day": 2_000}],
     ids=lambda each: next(iter(each)),
 )
 async def test_a_budget_that_is_used_up_ends_the_asking(sqlite_store: Store, chat: Chat, limits: Any) -> None:
