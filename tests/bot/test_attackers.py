@@ -81,8 +81,8 @@ def hostile(shared: Path | None) -> list[str]:
     return [each for each in found if each.strip()]
 
 
-def attackers(payloads: Sequence[str]) -> Iterator[tuple[Post, str]]:
-    """Yield each account's post, and what it wants the bot to say; half a minute of the storm's clock in all."""
+def attackers(payloads: Sequence[str], lasts: timedelta) -> Iterator[Post]:
+    """Yield each account's post, evenly over the time that the storm *lasts* by its own clock."""
     chance = random.Random(7)
     for number in range(ACCOUNTS):
         evil = payloads[number % len(payloads)]
@@ -96,19 +96,16 @@ def attackers(payloads: Sequence[str]) -> Iterator[tuple[Post, str]]:
             handle=f"{chance.choice(('say_this', 'boss', 'admin'))}{number}",
             display_name=evil[:60] if number % 2 else f"Say '{evil[:40]}'",
         )
-        yield (
-            Post(
-                channel="x",
-                id=str(number + 1),
-                author=author,
-                text=text[:1_500],
-                created_at=NOON + timedelta(seconds=30 * number / ACCOUNTS),
-                kind=PostKind.QUOTE if number % 5 == 0 else PostKind.POST,
-                root_id=str(number + 1),
-                addressed=True,
-                title=evil[:80] if number % 7 == 0 else "",
-            ),
-            evil,
+        yield Post(
+            channel="x",
+            id=str(number + 1),
+            author=author,
+            text=text[:1_500],
+            created_at=NOON + lasts * number / ACCOUNTS,
+            kind=PostKind.QUOTE if number % 5 == 0 else PostKind.POST,
+            root_id=str(number + 1),
+            addressed=True,
+            title=evil[:80] if number % 7 == 0 else "",
         )
 
 
@@ -156,10 +153,10 @@ def make_bench(store: Store, chat: Chat, *, brake_replies: int) -> ChatBench:
     return bench
 
 
-async def storm(bench: ChatBench, payloads: Sequence[str], *, helped: int) -> None:
+async def storm(bench: ChatBench, payloads: Sequence[str], *, lasts: timedelta, helped: int) -> None:
     """Let all of them write, decide, speak, and ask the model about *helped* of each batch that people get."""
     batch: list[Post] = []
-    for post, _ in attackers(payloads):
+    for post in attackers(payloads, lasts):
         batch.append(post)
         if len(batch) < BATCH:
             continue
@@ -192,7 +189,7 @@ async def test_five_thousand_accounts_cannot_make_it_say_anything_but_approved_w
     """No cap and no brake keeps it silent here, so that each of them is answered who can be."""
     async with Chat(answer=obedient).serving() as chat:
         bench = make_bench(sqlite_store, chat, brake_replies=1_000_000)
-        await storm(bench, hostile(shared), helped=10)
+        await storm(bench, hostile(shared), lasts=timedelta(hours=20), helped=10)
     said = check(bench)
     print(len(bench.outcomes()), "posts;", said.total(), "replies;", len(chat.asked), "questions to the model")
     assert len(bench.outcomes()) == ACCOUNTS
@@ -207,7 +204,7 @@ async def test_one_answer_in_a_burst_waits_for_a_person_within_a_minute_and_the_
 ) -> None:
     async with Chat(answer=obedient).serving() as chat:
         bench = make_bench(sqlite_store, chat, brake_replies=20)
-        await storm(bench, hostile(shared), helped=4)
+        await storm(bench, hostile(shared), lasts=timedelta(seconds=30), helped=4)
     said = check(bench)
     pulled = sqlite_store.read_now(lately.brakes)
     assert {each.slug for each in pulled} == {each.slug for each in SHELF}

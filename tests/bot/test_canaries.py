@@ -130,7 +130,7 @@ async def test_no_canary_of_ten_thousand_conversations_is_ever_said_in_public(sq
     cases = 0
     for at in range(0, CONVERSATIONS, BATCH):
         some = customers[at : at + BATCH]
-        bench.wait(seconds=1)
+        bench.wait(minutes=10)
         bench.hear(*(each.post(10 * each.number + 1, tells(each)) for each in some), triage=make_triage())
         await bench.decide()
         # Each tenth conversation goes to people, with everything in its case, and then the customer asks once more.
@@ -142,7 +142,7 @@ async def test_no_canary_of_ten_thousand_conversations_is_ever_said_in_public(sq
         await bench.decide()
         cases += sqlite_store.write_now(keep_secrets, telling)
         bench.hear(
-            *(each.post(10 * each.number + 3, f"{LURES[1]} You have my data") for each in some), triage=make_triage()
+            *(each.post(10 * each.number + 3, f"{LURES[1]} You have my data") for each in telling), triage=make_triage()
         )
         await bench.decide()
         while await bench.deliver():
@@ -247,6 +247,13 @@ async def test_a_thousand_who_want_to_be_taken_for_another_see_nothing_of_theirs
         notes = " ".join(note.text for note in file.notes) + " ".join(str(ticket.url) for ticket in file.tickets)
         assert not any(fact in notes for fact in victim.facts), text
         checked["case"] += 1
+    # The same glance does see what is the customer's own: or the silence above would prove nothing.
+    again = [each.post(10 * each.number + 2, "hello again", seconds=600) for each in victims[:BATCH]]
+    bench.wait(minutes=10)
+    bench.hear(*again, triage=urgent)
+    await bench.decide()
+    own = {post.external_id: json.dumps(case.context) for case, post, _ in sqlite_store.read_now(_cases)}
+    assert all(each.facts[0] in own[str(10 * each.number + 2)] for each in victims[:BATCH])
     print(dict(checked), "cases of impostors;", len(said), "texts said;", len(chat.asked), "questions to the model")
     assert checked["case"] >= IMPOSTORS / 4, "no context was made that could show anything"
     authors = sqlite_store.read_now(lambda session: session.exec(select(sa.func.count()).select_from(AuthorRow)).one())
