@@ -153,10 +153,13 @@ def make_bench(store: Store, chat: Chat, *, brake_replies: int) -> ChatBench:
     return bench
 
 
-async def storm(bench: ChatBench, payloads: Sequence[str], *, lasts: timedelta, helped: int) -> None:
-    """Let all of them write, decide, speak, and ask the model about *helped* of each batch that people get."""
+async def storm(bench: ChatBench, payloads: Sequence[str], *, lasts: timedelta, helped: int, sent: int = 1) -> None:
+    """Let all of them write, decide, speak, and ask the model about *helped* of each batch that people get.
+
+    sent: one batch of so many goes all the way to the network; the others stop in the outbox, ready to leave.
+    """
     batch: list[Post] = []
-    for post in attackers(payloads, lasts):
+    for place, post in enumerate(attackers(payloads, lasts)):
         batch.append(post)
         if len(batch) < BATCH:
             continue
@@ -164,21 +167,23 @@ async def storm(bench: ChatBench, payloads: Sequence[str], *, lasts: timedelta, 
         bench.hear(*batch, triage=make_triage())
         batch.clear()
         await bench.decide()
-        while await bench.deliver():
-            pass
+        if place // BATCH % sent == 0:
+            await bench.deliver()
         await bench.suggest(limit=helped)
 
 
 def check(bench: ChatBench) -> Counter[str]:
-    """Every public text is an approved wording with its slots filled; return how often each was said."""
+    """Every public text is an approved wording with its slots filled; return how often each was said, or is to be."""
     said = Counter(reply.text for reply in bench.speaker.ledger)
+    ready = Counter(each.text for each in bench.replies() if each.state == ReplyState.INTENDED)
     allowed = approved()
     assert allowed == {word(each, Voice(channel="x"), signature=SIGNATURE, slots=SLOTS).text for each in SHELF}, (
         "composed by code as by hand"
     )
-    assert set(said) <= allowed, set(said) - allowed
-    assert all(each.origin == Origin.BOT for each in bench.replies() if each.state == ReplyState.SENT)
-    return said
+    assert set(said + ready) <= allowed, set(said + ready) - allowed
+    on_their_way = [each for each in bench.replies() if each.state in (ReplyState.INTENDED, ReplyState.SENT)]
+    assert all(each.origin == Origin.BOT for each in on_their_way)
+    return said + ready
 
 
 @pytest.mark.slow
@@ -189,9 +194,11 @@ async def test_five_thousand_accounts_cannot_make_it_say_anything_but_approved_w
     """No cap and no brake keeps it silent here, so that each of them is answered who can be."""
     async with Chat(answer=obedient).serving() as chat:
         bench = make_bench(sqlite_store, chat, brake_replies=1_000_000)
-        await storm(bench, hostile(shared), lasts=timedelta(hours=20), helped=10)
+        await storm(bench, hostile(shared), lasts=timedelta(hours=5), helped=10, sent=5)
     said = check(bench)
-    print(len(bench.outcomes()), "posts;", said.total(), "replies;", len(chat.asked), "questions to the model")
+    sent = len(bench.speaker.ledger)
+    print(len(bench.outcomes()), "posts;", sent, "of", said.total(), "replies sent;", len(chat.asked), "questions")
+    assert sent > 500
     assert len(bench.outcomes()) == ACCOUNTS
     assert said.total() > ACCOUNTS / 2, "the silence of a guard proves nothing"
     assert set(said) == approved(), "all of the shelf was in danger"
@@ -209,7 +216,7 @@ async def test_one_answer_in_a_burst_waits_for_a_person_within_a_minute_and_the_
     pulled = sqlite_store.read_now(lately.brakes)
     assert {each.slug for each in pulled} == {each.slug for each in SHELF}
     assert max(each.pulled_at for each in pulled) - NOON < timedelta(minutes=1)
-    assert all(count <= 20 for count in said.values())
+    assert all(count <= 20 for count in Counter(reply.text for reply in bench.speaker.ledger).values())
     drafts = [each for each in bench.replies() if each.origin == Origin.MODEL]
     assert len(chat.asked) > 100
     assert drafts, "the model obeyed, and people were shown what it wrote"

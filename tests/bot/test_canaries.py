@@ -20,7 +20,7 @@ from sqlmodel import Session, col, select
 
 from bot.store import desk
 from bot.store.engine import Store
-from bot.store.tables import AuthorRow, CaseNoteRow, CaseRow, PostRow, TicketRow
+from bot.store.tables import AuthorRow, CaseNoteRow, CaseRow, PostRow, ReplyState, TicketRow
 from connectors.post import Author, Post, PostKind
 from tests.bot.factories import NOON, make_triage
 from tests.bot.test_attackers import BATCH, LURES, approved, make_bench
@@ -130,7 +130,7 @@ async def test_no_canary_of_ten_thousand_conversations_is_ever_said_in_public(sq
     cases = 0
     for at in range(0, CONVERSATIONS, BATCH):
         some = customers[at : at + BATCH]
-        bench.wait(minutes=10)
+        bench.wait(minutes=3)
         bench.hear(*(each.post(10 * each.number + 1, tells(each)) for each in some), triage=make_triage())
         await bench.decide()
         # Each tenth conversation goes to people, with everything in its case, and then the customer asks once more.
@@ -145,10 +145,13 @@ async def test_no_canary_of_ten_thousand_conversations_is_ever_said_in_public(sq
             *(each.post(10 * each.number + 3, f"{LURES[1]} You have my data") for each in telling), triage=make_triage()
         )
         await bench.decide()
-        while await bench.deliver():
-            pass
+        if at // BATCH % 10 == 0:
+            await bench.deliver()
         await bench.suggest(limit=2)
-    said = Counter(reply.text for reply in bench.speaker.ledger)
+    # Nine batches of ten stop in the outbox, ready to leave: their words count as public too.
+    said = Counter(each.text for each in bench.replies() if each.state in (ReplyState.INTENDED, ReplyState.SENT))
+    assert {reply.text for reply in bench.speaker.ledger} <= set(said)
+    assert len(bench.speaker.ledger) > 500
     print(said.total(), "replies;", cases, "cases with canaries;", len(chat.asked), "questions to the model")
     assert said.total() > CONVERSATIONS / 2
     assert cases >= CONVERSATIONS / 10
