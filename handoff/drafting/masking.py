@@ -45,6 +45,6 @@ def masked(text: str, author: Author) -> str:
 
 def _names(author: Author) -> list[str]:
     """Return how the author may sign: longest first, so that a whole name goes before its parts."""
-    words = regex.findall(r"[\p{L}\p{M}'’-]{3,}", author.display_name)
+    words = regex.findall(r"[\w'’-]{3,}", author.display_name)
     found = {author.display_name.strip(), author.handle.strip(), author.handle.partition("@")[0], *words}
     return sorted((each for each in found if len(each) >= 3), key=len, reverse=True)

@@ -54,6 +54,11 @@ def test_what_points_to_a_person_does_not_leave(text: str, hidden: str) -> None:
     assert "[" in shown
 
 
+def test_a_name_with_a_figure_in_it_does_not_leave_either() -> None:
+    author = Author(channel="x", id="1", handle="q", display_name="Bea Quillfeather0 🦆")
+    assert "Quillfeather" not in masked("I am Quillfeather0", author)
+
+
 def test_words_are_left_as_they_are() -> None:
     text = "My parcel is 3 days late, and the blue jacket (size 42) is missing!"
     assert masked(text, ANA) == text
