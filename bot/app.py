@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from bot import metrics
 from bot.brakes.flags import FlagsError
 from bot.brakes.keeper import Brakes
+from bot.language_model import LanguageModel
 from bot.poller import Poller
 from bot.settings import ConfigError, Settings, sentences
 from bot.stages.answers import Knowledge
@@ -29,6 +30,7 @@ from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.own_labels import OwnSets
 from bot.stages.retract import RetractWork
 from bot.stages.rewind import Rewinder
+from bot.stages.suggest import SuggestWork
 from bot.stages.triage import TriageWork
 from bot.stages.work import Work
 from bot.store import articles, editions, migrate, people, posts
@@ -73,6 +75,8 @@ TRIAGE_TASKS = 2
 TICKET_TASKS = 2
 
 RETRACT_TASKS = 2
+
+SUGGEST_TASKS = 2
 
 REHEARSAL = "replay"
 
@@ -350,6 +354,7 @@ class App:
             holder=self.holder,
         )
         self._articles = read_articles(settings)
+        self.language_model = LanguageModel(settings.language_model) if settings.language_model.is_on else None
         self.own_labels = OwnSets(store=self.store, clock=clock)
         self.incidents: Incidents | None = None
 
@@ -397,6 +402,9 @@ class App:
             await stack.enter_async_context(connector)
         for desk, _ in self._desks.values():
             await stack.enter_async_context(desk)
+        if self.language_model is not None:
+            await self.language_model.start()
+            stack.push_async_callback(self.language_model.close)
 
     async def warm(self) -> None:
         """Load the model, or the fallback; then knowledge and own labels with their vectors, and what was taught."""
@@ -498,6 +506,7 @@ class App:
             answers=self.knowledge,
             desks_for=self.desks_for,
             clock=self.clock,
+            has_helper=self.language_model is not None,
         )
         deliver = DeliverWork(
             store=self.store,
@@ -539,11 +548,28 @@ class App:
             (deliver, 1, self.settings.work.replies_at_once),
             (open_ticket, 1, TICKET_TASKS),
             (retract, 1, RETRACT_TASKS),
+            *((work, 1, SUGGEST_TASKS) for work in self._suggest()),
         ]
         return [
             Worker(store=self.store, stream=self.stream, work=work, batch=batch, clock=self.clock)
             for work, batch, tasks in plan
             for _ in range(tasks)
+        ]
+
+    def _suggest(self) -> list[Work]:
+        """Return the stage of the language model, if the brand wants one."""
+        if self.language_model is None:
+            return []
+        return [
+            SuggestWork(
+                store=self.store,
+                model=self.language_model,
+                settings=self.settings.language_model,
+                connectors=self.connectors,
+                brand=self.settings.brand,
+                answers=self.knowledge,
+                clock=self.clock,
+            )
         ]
 
     async def serve(self, stack: AsyncExitStack, ready: Ready) -> int:

@@ -71,6 +71,10 @@ deletions = Counter(
     "harken_deletions", "Posts whose text was removed because the network removed it", ["network"], registry=registry
 )
 webhooks = Counter("harken_webhook", "Pushed deliveries", ["direction", "outcome"], registry=registry)
+language_model = Counter(
+    "harken_language_model", "Requests to the language model by how they ended", ["outcome"], registry=registry
+)
+language_model_tokens = Counter("harken_language_model_tokens", "Tokens that they cost", registry=registry)
 event_loop_lag = Histogram(
     "harken_event_loop_lag_seconds",
     "How late the loop was",

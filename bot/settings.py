@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from yarl import URL
 
 PREFIX = "HARKEN_"
 NESTED = "__"
@@ -99,6 +101,53 @@ class BrakesSettings(_Table):
     )
 
 
+class LanguageModelSettings(_Table):
+    """``[language_model]``: writes drafts for people, if the brand wants one. Off without url and model."""
+
+    url: str | None = Field(None, description="base of an OpenAI-compatible API, such as https://host/v1")
+    model: str = Field("", max_length=200, description="the model's name at that endpoint")
+    key: SecretStr | None = Field(None, description="sent as a bearer token")
+    timeout_s: float = Field(15.0, gt=0, le=20, description="a request gives up after this, seconds")
+    calls_per_hour: int = Field(200, ge=0)
+    calls_per_day: int = Field(1_000, ge=0)
+    tokens_per_day: int = Field(1_000_000, ge=0)
+    choose: bool = Field(True, description="it may put the likeliest articles in another order for people")
+    write: bool = Field(True, description="it may write drafts")
+
+    @property
+    def is_on(self) -> bool:
+        """Say whether there is anything to ask."""
+        return bool(self.url and self.model and (self.choose or self.write))
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.url) != bool(self.model):
+            raise ValueError("url and model belong together; set both, or neither")
+        if self.url:
+            _check_endpoint(self.url)
+        return self
+
+
+def _check_endpoint(address: str) -> None:
+    try:
+        url = URL(address)
+    except ValueError as error:
+        raise ValueError("url is no address; write https://host/v1") from error
+    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
+        raise ValueError("url is the base of the API, such as https://host/v1")
+    if url.user is not None or url.password is not None:
+        raise ValueError("url holds credentials; the key comes from HARKEN_LANGUAGE_MODEL__KEY")
+    if url.scheme == "http" and not _is_near(url.host):
+        raise ValueError("url must be https, or posts cross networks in the clear; http is for private addresses only")
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_private
+    except ValueError:
+        return False
+
+
 class Settings(BaseSettings):
     """All of it. ``sources``, ``desks`` and ``classifier`` stay raw here: each plug-in's own model checks them."""
 
@@ -112,6 +161,7 @@ class Settings(BaseSettings):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     teaching: TeachingSettings = TeachingSettings()
     brakes: BrakesSettings = BrakesSettings()
+    language_model: LanguageModelSettings = LanguageModelSettings()
     classifier: dict[str, Any] = Field(default_factory=lambda: {"engine": "transformer"})
     labels: dict[str, dict[str, list[str]]] = Field(
         default_factory=dict, description="labels of your own: set, label, example texts"

@@ -1,7 +1,7 @@
 """Whether a topic comes in a burst: its posts of the last minutes against its own history. Pure counting.
 
 Authors are counted, not posts: one person who writes fifty times is no incident. docs/incidents.md says what it was
-measured to do; docs/adr/0016-incidents.md why it is built so.
+measured to do; docs/adr/0014-incidents.md why it is built so.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def context_of(situation: Situation, reasons: Sequence[str]) -> dict[str, Any]:
             {
                 "kind": each.kind,
                 "at": each.at.isoformat(),
-                "text": each.text,
+                "text": each.text.for_people(),
                 "url": each.url,
                 "intent": each.intent,
                 "sentiment": each.sentiment,

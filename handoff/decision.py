@@ -100,6 +100,22 @@ def decide(situation: Situation, policy: Policy) -> Decision:
     )
 
 
+def may_be_helped(situation: Situation, policy: Policy, decision: Decision) -> bool:
+    """Tell whether a language model may be asked for words that a person will read: a draft waits, or it goes to people
+    only because no article is likely or short enough. Never about private messages, and never where a prepared answer
+    is forbidden."""
+    if situation.post.is_private or not any(each.wording for each in situation.answers):
+        return False
+    match decision:
+        case Draft():
+            return True
+        case Escalate():
+            weak = (guards.unlikely_answer, guards.too_long)
+            return not guards.objections([each for each in guards.SILENCES if each not in weak], situation, policy)
+        case _:
+            return False
+
+
 def _wish(situation: Situation) -> str | None:
     """Return what a post says that only asks the bot to stop, or to go on: the store has heeded it already."""
     if not reading.speaks_to_us(situation):

@@ -18,22 +18,26 @@ from handoff.situation import Situation
 
 
 class Voice(StrEnum):
-    """Who speaks. DRAFT: a person approved words that the bot prepared. INCIDENT, FOLLOW_UP: a person chose an approved
-    article for all of an incident."""
+    """Who speaks. DRAFT: a person approved words that the bot prepared. MODEL: or that a language model wrote.
+
+    INCIDENT, FOLLOW_UP: a person chose an approved article for all of an incident.
+    """
 
     BOT = "bot"
     DRAFT = "draft"
     AGENT = "agent"
+    MODEL = "model"
     INCIDENT = "incident"
     FOLLOW_UP = "follow_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """Whose words are about to be said. is_edited: a person changed what the bot prepared."""
+    """Whose words are about to be said. is_edited: a person changed what was prepared. is_approved: one said yes."""
 
     voice: Voice
     is_edited: bool = False
+    is_approved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ def objection(situation: Situation, policy: Policy, words: Words) -> Objection |
             return _by_person(situation, words) or (
                 None if words.is_edited else _first((withdrawn,), situation, policy)
             )
+        case Voice.MODEL:
+            return unapproved(words) or _by_person(situation, words) or _ungrounded(situation, words)
         case Voice.INCIDENT:
             return _of_incident((withdrawn, switched_off, *CAMPAIGN, *ONCE), situation, policy)
         case Voice.FOLLOW_UP:
@@ -82,9 +88,23 @@ def _by_person(situation: Situation, words: Words) -> Objection | None:
     since = situation.opted_out_at
     if since is None:
         return None
-    if words.voice is Voice.DRAFT or (situation.post.is_private and situation.post.created_at <= since):
+    if words.voice in (Voice.DRAFT, Voice.MODEL) or (situation.post.is_private and situation.post.created_at <= since):
         return Objection(guard="opted_out", reason="its author asked not to be answered by a bot")
     return None
+
+
+def unapproved(words: Words) -> Objection | None:
+    """Whatever went wrong before: what a language model wrote is not said unless a person approved it (ADR 0013)."""
+    if words.is_approved:
+        return None
+    return Objection(guard="unapproved", reason="a language model wrote it, and nobody approved it")
+
+
+def _ungrounded(situation: Situation, words: Words) -> Objection | None:
+    """A draft left as it was stands on its article; who changed its words answers for them."""
+    if words.is_edited or situation.answers:
+        return None
+    return Objection(guard="withdrawn", reason="the article that it was written from was withdrawn")
 
 
 def withdrawn(situation: Situation, policy: Policy) -> str | None:

@@ -167,7 +167,7 @@ def _history(context: Situation, room: _Room) -> str:
 def _contact(contact: Contact, max_chars: int) -> str:
     facts = [_time(contact.at), _SPEAKERS[contact.kind]]
     facts += [fact for fact in (contact.intent, contact.sentiment, contact.outcome, contact.url) if fact]
-    return _lines([one_line(", ".join(facts), max_chars=500)]) + "\n\n" + _quote(contact.text, max_chars)
+    return _lines([one_line(", ".join(facts), max_chars=500)]) + "\n\n" + _quote(contact.text.for_people(), max_chars)
 
 
 def _answers(answers: Sequence[Candidate], room: _Room) -> str:

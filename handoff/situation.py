@@ -11,6 +11,7 @@ from classifiers.triage import Triage
 from connectors.post import Post, Refusal
 from connectors.protocol import Capabilities
 from handoff.earned import NOTHING, Record
+from handoff.speech import PrivateText, PublicText
 from handoff.traffic import SILENCE, Traffic
 
 
@@ -29,7 +30,7 @@ class Contact:
 
     kind: ContactKind
     at: datetime
-    text: str
+    text: PrivateText
     url: str | None = None
     intent: str = ""
     sentiment: str = ""
@@ -49,7 +50,7 @@ class Candidate:
     slug: str
     locale: str
     title: str
-    wording: str
+    wording: PublicText
     confidence: float
     fits: bool = True
     is_private_door: bool = False

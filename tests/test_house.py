@@ -52,6 +52,8 @@ def test_the_floors_hold(house: Path) -> None:
         ("connectors/curious.py", "import handoff.case\n", "bot stands on handoff"),
         ("bot/stages/sneaky.py", "import sqlalchemy\n", "SQL lives in bot.store"),
         ("handoff/vendor.py", "import tweepy\n", "vendor libraries live in connectors.channels"),
+        ("bot/stages/eager.py", "import handoff.drafting.text\n", "known only where people read it"),
+        ("bot/store/posts.py", "import bot.store.suggestions\n", "no way leads from a language model's words"),
         ("handoff/shortcut.py", "import connectors.channels.x\n", "nobody imports a channel"),
         (
             "handoff/wish.py",

@@ -60,7 +60,7 @@ class Knowledge:
         asked = None if known.triage is None else known.triage.language.label
         same = (each for each in self._doors if each.article.locale.partition("-")[0] == asked)
         entry = next(same, self._doors[0])
-        wording = word(entry.article, voice, signature=self._policy.settings.signature)
+        wording = word(entry.article, voice, signature=self._policy.settings.signature, slots=self._slots)
         return Candidate(
             article_id=entry.id,
             slug=entry.article.slug,

@@ -333,7 +333,7 @@ class DeliverWork:
             words=errand.reply.text,
             written_for=errand.target_revision,
         )
-        words = Words(voice=Voice(errand.origin), is_edited=errand.is_edited)
+        words = Words(voice=Voice(errand.origin), is_edited=errand.is_edited, is_approved=errand.is_approved)
         return objection(situation, self._policy, words)
 
     def _answers_now(self, standing: Standing, capabilities: Capabilities) -> Sequence[Candidate]:

@@ -27,7 +27,7 @@ from connectors.errors import ConnectorError
 from connectors.protocol import Capabilities, Connector, Replier, SendClass
 from connectors.registry import Clock
 from handoff.context import context_of
-from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore, decide
+from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore, decide, may_be_helped
 from handoff.incident import gathers, stands_alone, topics
 from handoff.policy import Policy
 from handoff.situation import Candidate, Situation
@@ -58,7 +58,7 @@ class DesksFor(Protocol):
 
 
 class HandOffWork:
-    """Decides about batches of posts."""
+    """Decides about batches of posts. has_helper: a language model may be asked, later, for words that people read."""
 
     stage = Stage.HAND_OFF
     patience = 5
@@ -73,8 +73,10 @@ class HandOffWork:
         answers: Answers,
         desks_for: DesksFor,
         clock: Clock,
+        has_helper: bool = False,
     ) -> None:
         self._store = store
+        self._has_helper = has_helper
         self._stream = stream
         self._connectors = connectors
         self._policy = policy
@@ -95,7 +97,7 @@ class HandOffWork:
         for each in decided:
             kind = "gathered" if each.is_gathered else type(each.decision).__name__.lower()
             metrics.decisions.labels(network=each.post.channel, decision=kind).inc()
-        self._stream.wake(Stage.DELIVER, Stage.OPEN_TICKET)
+        self._stream.wake(Stage.DELIVER, Stage.OPEN_TICKET, Stage.SUGGEST)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Give the post to people with what is known."""
@@ -216,6 +218,7 @@ class HandOffWork:
             topics=about,
             incident=incident,
             is_gathered=incident is not None and stands_alone(situation, self._policy) is None,
+            wants_help=self._has_helper and may_be_helped(situation, self._policy, decision),
         )
 
     def _belongs(

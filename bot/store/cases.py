@@ -47,7 +47,8 @@ _ticket = table_of(TicketRow)
 class Decided:
     """One decision about one post. context: what a case keeps. desks: names of outside desks that want the case.
     intent: as the post was judged, None when nobody could. topics: those it counts under. incident: the open one
-    that it belongs to; is_gathered: that has it, and the decision counts only if it was closed meanwhile."""
+    that it belongs to; is_gathered: that has it, and the decision counts only if it was closed meanwhile. wants_help: a
+    language model is asked for words, once the case is there."""
 
     key: str
     post_id: int
@@ -63,6 +64,7 @@ class Decided:
     topics: Sequence[str] = ()
     incident: int | None = None
     is_gathered: bool = False
+    wants_help: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int]
     _replies(session, decided, case_ids, now, log)
     wanted = [(case_ids[each.key], each.desks) for each in decided if isinstance(each.decision, Escalate)]
     _want_tickets(session, wanted, now)
+    # After everything else, and last in every queue: nothing waits for it.
+    jobs.add_all(session, [jobs.row(Stage.SUGGEST, each.key, now=now) for each in decided if each.wants_help])
     _end(session, decided, now, log)
     _gather(session, gathered, now, log)
     events.add_all(session, log)

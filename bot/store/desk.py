@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from bot.store import drafts, events, feed, paging
+from bot.store import drafts, events, feed, paging, suggestions
 from bot.store.drafts import ReplyView
 from bot.store.events import Event
 from bot.store.feed import AuthorView, PostView
 from bot.store.paging import Slice
 from bot.store.refusals import Conflict, Invalid, Missing
+from bot.store.suggestions import SuggestionView
 from bot.store.tables import AuthorRow, CaseNoteRow, CasePostRow, CaseRow, ReplyRow, ReplyState, TicketRow, UserRow
 from connectors.post import storable
 from handoff.case import CaseState, IllegalTransition, move
@@ -71,7 +72,10 @@ class TicketView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
-    """All there is about a case. posts: oldest first. context: the situation when it opened, as stored."""
+    """All there is about a case. posts: oldest first. context: the situation when it opened, as stored.
+
+    suggestions: of a language model, oldest first.
+    """
 
     case: CaseView
     posts: Sequence[PostView]
@@ -81,6 +85,7 @@ class CaseFile:
     tickets: Sequence[TicketView]
     events: Sequence[Event]
     people: Mapping[int, str]
+    suggestions: Sequence[SuggestionView] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +151,7 @@ def file(session: Session, case_id: int) -> CaseFile:
         tickets=[TicketView(desk=each.desk, state=each.state, url=each.url, reason=each.reason) for each in tickets],
         events=happened,
         people={user: name for user, name in people.items() if user is not None},
+        suggestions=suggestions.of_case(session, case_id),
     )
 
 

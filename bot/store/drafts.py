@@ -13,9 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from bot.store import events, jobs, paging, wishes
+from bot.store import events, jobs, paging, suggestions, wishes
 from bot.store.paging import Slice
 from bot.store.refusals import Conflict, Invalid, Missing
+from bot.store.suggestions import SentenceView
 from bot.store.tables import (
     ArticleRow,
     CasePostRow,
@@ -27,6 +28,7 @@ from bot.store.tables import (
     ReplyRow,
     ReplyState,
     Stage,
+    SuggestionRow,
     UserRow,
 )
 from bot.store.verdicts import DISCARDED
@@ -42,7 +44,11 @@ MAX_CHARS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyView:
-    """A reply as it stands. article, article_id: what its words came from. target_revision: of the post it answers."""
+    """A reply as it stands. article, article_id: what its words came from. target_revision: of the post it answers.
+
+    origin "model": the language model *model* wrote it. sentences: its words, each with whether the article supports
+    it.
+    """
 
     id: int
     key: str
@@ -64,6 +70,8 @@ class ReplyView:
     sent_at: datetime | None
     remote_url: str | None
     reason: str | None
+    model: str | None = None
+    sentences: Sequence[SentenceView] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +164,7 @@ def edit(session: Session, reply_id: int, *, text: str, user_id: int, now: datet
     words = _words(text)
     _work_on(session, _case_of(session, row), user_id=user_id, now=now)
     if words != row.text:
-        _change(row, words)
+        _change(session, row, words)
         _tell(session, "reply.edited", row, user_id=user_id, now=now)
     session.flush()
     return one(session, reply_id)
@@ -180,7 +188,7 @@ def approve(
     _work_on(session, _case_of(session, row), user_id=user_id, now=now)
     _refuse_where_unwanted(session, row, post)
     if words != row.text:
-        _change(row, words)
+        _change(session, row, words)
     row.target_revision = post.revision
     _intend(session, row, user_id=user_id, now=now)
     return one(session, reply_id)
@@ -224,14 +232,16 @@ def settle(session: Session, reply_id: int, *, was_said: bool, user_id: int, now
     return one(session, reply_id)
 
 
-def _change(row: ReplyRow, words: str) -> None:
+def _change(session: Session, row: ReplyRow, words: str) -> None:
     """Put a person's words in the place of the prepared ones, which are kept to tell how much was changed."""
     row.prepared = row.text if row.prepared is None else row.prepared
     row.text, row.is_edited = words, True
+    suggestions.mark_again(session, row)
 
 
 def _intend(session: Session, row: ReplyRow, *, user_id: int, now: datetime) -> None:
     row.state, row.approved_by, row.expires_at = ReplyState.INTENDED, user_id, now + APPROVED_FOR
+    _set_aside(session, row, user_id=user_id, now=now)
     session.flush()
     jobs.add(session, Stage.DELIVER, str(row.id), now=now, priority=1)
     # A reply said to be unsaid has an errand that is done already: it lives again.
@@ -241,6 +251,24 @@ def _intend(session: Session, row: ReplyRow, *, user_id: int, now: datetime) -> 
         .values(done_at=None, parked_at=None, claimed_until=None, due_at=now, attempts=0)
     )
     _tell(session, "reply.approved", row, user_id=user_id, now=now)
+
+
+def _set_aside(session: Session, row: ReplyRow, *, user_id: int, now: datetime) -> None:
+    """Cancel what a machine had ready for the same post beside a language model's draft: one post, one reply.
+
+    Who takes the model's draft turned the prepared one down: that counts as a verdict on it, or an intent could earn
+    to be answered alone with answers that people passed over.
+    """
+    beside = (Origin.DRAFT, Origin.MODEL) if row.origin == Origin.MODEL else (Origin.MODEL,)
+    others = session.exec(
+        select(ReplyRow)
+        .where(ReplyRow.post_id == row.post_id, ReplyRow.id != row.id, ReplyRow.state == ReplyState.DRAFTED)
+        .where(col(ReplyRow.origin).in_(beside))
+    )
+    for other in others:
+        other.state = ReplyState.CANCELLED
+        other.reason = DISCARDED if other.origin == Origin.DRAFT else "another reply to this post was approved"
+        _tell(session, "reply.discarded", other, user_id=user_id, now=now)
 
 
 def _work_on(session: Session, case: CaseRow | None, *, user_id: int, now: datetime) -> None:
@@ -294,7 +322,7 @@ def _target(session: Session, post_id: int, revision: str | None) -> PostRow:
 def _refuse_where_unwanted(session: Session, row: ReplyRow, post: PostRow) -> None:
     """An opt-out holds for what a machine prepared, also when a person would send it. Raises Conflict."""
     left = wishes.of(session, [post.author_id]).get(post.author_id)
-    if row.origin == Origin.DRAFT and left is not None and left.opted_out_at is not None:
+    if row.origin in (Origin.DRAFT, Origin.MODEL) and left is not None and left.opted_out_at is not None:
         raise Conflict("its author asked not to be answered by a bot; discard the draft and write in your own words")
 
 
@@ -321,13 +349,14 @@ def _tell(session: Session, kind: str, row: ReplyRow, *, user_id: int, now: date
 
 def _query() -> Any:
     return (
-        select(ReplyRow, UserRow.name, ArticleRow.title)
+        select(ReplyRow, UserRow.name, ArticleRow.title, SuggestionRow)
         .join(UserRow, col(UserRow.id) == ReplyRow.approved_by, isouter=True)
         .join(ArticleRow, col(ArticleRow.id) == ReplyRow.article_id, isouter=True)
+        .join(SuggestionRow, col(SuggestionRow.reply_id) == ReplyRow.id, isouter=True)
     )
 
 
-def _view(row: ReplyRow, approved_by: str | None, article: str | None) -> ReplyView:
+def _view(row: ReplyRow, approved_by: str | None, article: str | None, made: SuggestionRow | None) -> ReplyView:
     return ReplyView(
         id=row.id or 0,
         key=row.key,
@@ -349,4 +378,6 @@ def _view(row: ReplyRow, approved_by: str | None, article: str | None) -> ReplyV
         sent_at=row.sent_at,
         remote_url=row.remote_url,
         reason=row.reason,
+        model=None if made is None else made.model,
+        sentences=() if made is None else suggestions.read_sentences(made.sentences),
     )

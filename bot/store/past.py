@@ -36,6 +36,7 @@ from handoff.hindsight import Judgement
 from handoff.reading import REPEATED
 from handoff.rewind import Happened, Span, Spoken, Usual
 from handoff.situation import Contact, ContactKind
+from handoff.speech import PrivateText
 
 DECIDED = "post.decided"
 
@@ -282,7 +283,7 @@ def _history(each: Kept, at: datetime, contacts: Iterable[Any]) -> list[Contact]
         for row in contacts
         if row.id != each.id and at - REPEATED <= row.created_at <= each.post.created_at and row.ingested_at <= at
     ]
-    return [Contact(kind=ContactKind.CUSTOMER, at=row.created_at, text="") for row in known[-MAX_HISTORY:]]
+    return [Contact(kind=ContactKind.CUSTOMER, at=row.created_at, text=PrivateText("")) for row in known[-MAX_HISTORY:]]
 
 
 def _spans(session: Session, authors: Sequence[int]) -> dict[tuple[int, str | None], list[Span]]:

@@ -46,7 +46,8 @@ OPEN_STATES = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN)
 class Errand:
     """A reply that has to leave. attempts: sends begun so far. first_sent_at, last_sent_at: when
     the first and the latest of them began. checked_at: when the network last showed the post to us. target_revision: of
-    the post when the words were chosen. is_edited: a person changed what the bot prepared."""
+    the post when the words were chosen. is_edited: a person changed what was prepared. is_approved:
+    a person said yes to it."""
 
     id: int
     state: ReplyState
@@ -63,6 +64,7 @@ class Errand:
     confidence: float
     target_revision: str
     is_edited: bool
+    is_approved: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,4 +327,5 @@ def _errand(row: ReplyRow, kept_post: Kept) -> Errand:
         confidence=row.confidence or 0.0,
         target_revision=row.target_revision,
         is_edited=row.is_edited,
+        is_approved=row.approved_by is not None,
     )

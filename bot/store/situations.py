@@ -30,6 +30,7 @@ from classifiers.triage import Triage
 from connectors.post import Post
 from handoff.case import CaseState
 from handoff.situation import Contact, ContactKind
+from handoff.speech import PrivateText
 
 MAX_HISTORY = 20
 """Earlier contacts shown with a case; more are on the customer's page."""
@@ -199,7 +200,7 @@ def _history(session: Session, posts: Mapping[int, Kept], around: _Around) -> No
         contact = Contact(
             kind=ContactKind.CUSTOMER,
             at=row.created_at,
-            text=row.text,
+            text=PrivateText(row.text),
             url=row.url,
             intent=row.intent or "",
             sentiment=row.sentiment or "",
@@ -214,7 +215,11 @@ def _history(session: Session, posts: Mapping[int, Kept], around: _Around) -> No
         )
         for row in session.connection().execute(said):
             contact = Contact(
-                kind=ContactKind.REPLY, at=row.sent_at, text=row.text, url=row.remote_url, outcome=row.origin
+                kind=ContactKind.REPLY,
+                at=row.sent_at,
+                text=PrivateText(row.text),
+                url=row.remote_url,
+                outcome=row.origin,
             )
             around.history.setdefault(earlier[row.post_id], []).append((-1, contact))
     for contacts in around.history.values():

@@ -1,7 +1,7 @@
 """All tables. Rows never leave bot.store: functions there take and return values.
 
 Times are aware UTC. Every upsert has a unique key. Text that may be personal sits in ``author``, ``post``, ``reply``,
-``case_note``, ``case`` and ``label_example``; nowhere else.
+``case_note``, ``case``, ``suggestion`` and ``label_example``; nowhere else.
 """
 
 from __future__ import annotations
@@ -62,11 +62,12 @@ class ReplyState(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who decided that a reply is said."""
+    """Who decided that a reply is said. MODEL: a language model wrote a draft; it leaves only approved by a person."""
 
     BOT = "bot"
     DRAFT = "draft"
     AGENT = "agent"
+    MODEL = "model"
     INCIDENT = "incident"
     FOLLOW_UP = "follow_up"
 
@@ -112,6 +113,7 @@ class Stage(StrEnum):
     DELIVER = "deliver"
     OPEN_TICKET = "open_ticket"
     RETRACT = "retract"
+    SUGGEST = "suggest"
 
 
 def _time(*, null: bool = False, index: bool = False) -> Any:
@@ -786,3 +788,33 @@ class ArticleRatingRow(SQLModel, table=True):
     user_id: int = Field(foreign_key="user.id")
     is_useful: bool
     at: datetime = _time()
+
+
+class SuggestionRow(SQLModel, table=True):
+    """What a language model made of one post as it stood after so many edits; people read it.
+
+    article_id: what it is about. is_chosen: the model named that article among several. reply_id: its draft. sentences:
+    of the draft, each with text, is_supported, why. model: its name.
+    """
+
+    __tablename__ = "suggestion"
+    __table_args__ = (sa.UniqueConstraint("post_id", "edits"),)
+    id: int | None = Field(default=None, primary_key=True)
+    post_id: int = Field(foreign_key="post.id", index=True)
+    edits: int
+    case_id: int = Field(foreign_key="case.id", index=True)
+    article_id: int = Field(foreign_key="article.id")
+    is_chosen: bool
+    reply_id: int | None = Field(default=None, foreign_key="reply.id", unique=True)
+    sentences: Any = _json()
+    model: str
+    made_at: datetime = _time()
+
+
+class ModelCallRow(SQLModel, table=True):
+    """One request to the language model, for its budgets; kept for two days. tokens: reserved, then what it cost."""
+
+    __tablename__ = "model_call"
+    id: int | None = Field(default=None, primary_key=True)
+    begun_at: datetime = _time(index=True)
+    tokens: int

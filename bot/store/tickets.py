@@ -36,6 +36,7 @@ def wanted(session: Session, case_id: int, desk: str, *, now: datetime) -> Wante
     around = known(session, {post_id: here.edits}, now=now).get(post_id)
     if around is None:
         return None
+    # Shown at a desk that only listens; Harken composes anew whatever it says itself.
     answers = [
         Candidate(
             article_id=each["article_id"],

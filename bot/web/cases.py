@@ -13,7 +13,7 @@ import regex
 from aiohttp import web
 
 from bot.store import desk, drafts, feed, wishes, worth
-from bot.store.desk import CaseFilter
+from bot.store.desk import CaseFile, CaseFilter
 from bot.store.events import Event
 from bot.store.refusals import Invalid
 from bot.web import intake
@@ -215,6 +215,11 @@ def _back(parts: Parts, case_id: int | None, reply_id: int) -> web.StreamRespons
     raise web.HTTPSeeOther("/" if case_id is None else f"/cases/{case_id}#reply-{reply_id}")
 
 
+def _chosen(file: CaseFile) -> str | None:
+    """Return the article that a language model named last, for the posts that this case is about."""
+    return next((each.article for each in reversed(file.suggestions) if each.is_chosen), None)
+
+
 async def _show(
     request: web.Request,
     case_id: int,
@@ -235,7 +240,7 @@ async def _show(
         file=file,
         case=file.case,
         left=await parts.store.read(wishes.one, file.case.author.id),
-        story=story(file.context),
+        story=story(file.context, chosen=_chosen(file)),
         ratings=await parts.store.read(worth.ratings, case_id, user_id=visitor(request).user.id),
         mine=file.case.assignee_id == visitor(request).user.id,
         now=parts.clock(),

@@ -35,7 +35,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An article that may answer."""
+    """An article that may answer. is_chosen: by a language model, among those there were."""
 
     title: str
     slug: str
@@ -43,6 +43,7 @@ class Answer:
     locale: str
     confidence: float | None
     wording: str
+    is_chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +56,10 @@ class Story:
     answers: Sequence[Answer]
 
 
-def story(context: Mapping[str, Any]) -> Story:
-    """Return what *context* holds."""
+def story(context: Mapping[str, Any], *, chosen: str | None = None) -> Story:
+    """Return what *context* holds. chosen: slug of the article that a language model named; it is shown first."""
     post = context.get("post")
+    answers = [_answer(each, chosen) for each in _items(context, "answers")]
     return Story(
         text=_text(post, "text") or None if isinstance(post, Mapping) else None,
         thread=[
@@ -83,17 +85,20 @@ def story(context: Mapping[str, Any]) -> Story:
             )
             for each in _items(context, "history")
         ],
-        answers=[
-            Answer(
-                title=_text(each, "title") or _text(each, "slug"),
-                slug=_text(each, "slug"),
-                article_id=_number(each, "article_id"),
-                locale=_text(each, "locale"),
-                confidence=_share(each.get("confidence")),
-                wording=_text(each, "wording"),
-            )
-            for each in _items(context, "answers")
-        ],
+        answers=sorted(answers, key=lambda each: not each.is_chosen),
+    )
+
+
+def _answer(each: Mapping[str, Any], chosen: str | None) -> Answer:
+    slug = _text(each, "slug")
+    return Answer(
+        title=_text(each, "title") or slug,
+        slug=slug,
+        article_id=_number(each, "article_id"),
+        locale=_text(each, "locale"),
+        confidence=_share(each.get("confidence")),
+        wording=_text(each, "wording"),
+        is_chosen=chosen is not None and slug == chosen,
     )
 
 

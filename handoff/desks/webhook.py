@@ -194,7 +194,7 @@ def _contact(contact: Contact, room: _Room) -> dict[str, Any]:
     return {
         "kind": contact.kind.value,
         "at": _time(contact.at),
-        "text": _cut(contact.text, room.text),
+        "text": _cut(contact.text.for_people(), room.text),
         "url": None if contact.url is None else _cut(contact.url, 1_000),
         "intent": contact.intent,
         "sentiment": contact.sentiment,

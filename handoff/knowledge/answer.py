@@ -1,10 +1,14 @@
-"""The exact public words an article has for a channel. Nothing of a post, a handle or a name ever enters them."""
+"""The exact public words an article has for a channel. Nothing of a post, a handle or a name ever enters them.
+
+The only place where ``PublicText`` is made: from an article, the brand's slots and its signature, and nothing else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import regex
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -13,8 +17,12 @@ from handoff.knowledge.article import DEFAULT_WORDING, Article
 from handoff.knowledge.search import Entry, Hit, Index, Query
 from handoff.knowledge.slots import NO_SLOTS, SlotError, Slots
 from handoff.situation import Candidate
+from handoff.speech import PublicText
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_LINK = regex.compile(r"https?://\S+", regex.IGNORECASE)
+_MENTION = regex.compile(r"(?<![\w@/])@(?=\w)|(?<![\w/.])/?[uU]/(?=[\w-]{3,20}(?![\w/-]))")
+"""What networks make a call to somebody of: @name, @name@host, u/name. An e-mail address is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +41,7 @@ class Voice:
 class Wording:
     """What would be said. text: "" when the article has nothing to say, or a slot of it cannot be filled."""
 
-    text: str
+    text: PublicText
     fits: bool
 
 
@@ -42,6 +50,7 @@ def word(article: Article, voice: Voice, *, signature: str = "", slots: Slots = 
 
     signature: added after a space, such as "^Harken bot". slots: what fills them; where one cannot be filled nothing is
     said. A channel's own wording is said as written; the others lose their Markdown where the network does not show it.
+    Names lose the sign that calls somebody: whoever is answered is addressed by the network, nobody else is dragged in.
     """
     if (own := article.wordings.get(voice.channel)) is not None:
         text = own
@@ -55,7 +64,19 @@ def word(article: Article, voice: Voice, *, signature: str = "", slots: Slots = 
         text = ""
     if text and signature:
         text = f"{text} {signature}"
-    return Wording(text=text, fits=bool(text) and (voice.length is None or voice.length.overrun(text) == 0))
+    said = PublicText(uncalled(text))
+    return Wording(text=said, fits=bool(said) and (voice.length is None or voice.length.overrun(said) == 0))
+
+
+def uncalled(text: str) -> str:
+    """Return *text* with its mentions as plain words: "@name" becomes "name". Links and e-mail addresses stay."""
+    if "@" not in text and "/" not in text:
+        return text
+    done, parts = 0, []
+    for link in _LINK.finditer(text):
+        parts += [_MENTION.sub("", text[done : link.start()]), link.group()]
+        done = link.end()
+    return "".join([*parts, _MENTION.sub("", text[done:])])
 
 
 def first_paragraph(body: str) -> str:

@@ -13,6 +13,7 @@ from connectors.protocol import Capabilities, SendClass
 from handoff.earned import Record
 from handoff.policy import Policy, PolicySettings
 from handoff.situation import Candidate, Situation
+from handoff.speech import PublicText
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -21,7 +22,7 @@ ANSWER = Candidate(
     slug="opening-hours",
     locale="en",
     title="Opening hours",
-    wording="We open at nine, every day.",
+    wording=PublicText("We open at nine, every day."),
     confidence=0.97,
 )
 PROVEN = Record(observed=200, wrong=2)

@@ -11,6 +11,7 @@ from connectors.post import Author, Post, PostKind, Refusal
 from connectors.protocol import Capabilities, SendClass
 from handoff.case import Case, CaseState
 from handoff.situation import Candidate, Contact, ContactKind, Situation
+from handoff.speech import PrivateText, PublicText
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 HANDLE = "mira_quill"
@@ -87,20 +88,20 @@ def make_situation(**changes: Any) -> Situation:
         Contact(
             kind=ContactKind.CUSTOMER,
             at=NOON - timedelta(days=3),
-            text=CONTACT_TEXT,
+            text=PrivateText(CONTACT_TEXT),
             url="https://x.com/mira_quill/status/1700",
             intent="billing_payment",
             sentiment="negative",
             outcome="escalated",
         ),
-        Contact(kind=ContactKind.REPLY, at=NOON - timedelta(days=2), text=REPLY_TEXT, outcome="sent"),
+        Contact(kind=ContactKind.REPLY, at=NOON - timedelta(days=2), text=PrivateText(REPLY_TEXT), outcome="sent"),
     )
     answer = Candidate(
         article_id=12,
         slug="double-charge",
         locale="en",
         title="Charged twice",
-        wording=WORDING,
+        wording=PublicText(WORDING),
         confidence=0.61,
     )
     situation = Situation(

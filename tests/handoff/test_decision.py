@@ -18,6 +18,7 @@ from handoff.decision import AutoReply, Draft, Escalate, Ignore, decide
 from handoff.earned import Record
 from handoff.likeness import likeness
 from handoff.policy import Mode, Policy
+from handoff.speech import PublicText
 from handoff.traffic import Traffic
 from tests.handoff.factories import ABLE, ANSWER, NOW, make_policy, make_situation
 
@@ -32,7 +33,7 @@ DAWN = {"start": "22:00", "end": "07:00", "zone": "Asia/Tokyo"}
 DOOR = replace(
     ANSWER,
     slug="write-to-us",
-    wording="Please write to us: https://lark.example/dm",
+    wording=PublicText("Please write to us: https://lark.example/dm"),
     confidence=1.0,
     is_private_door=True,
 )
@@ -309,7 +310,13 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], type, str]] = [
         "it is abusive; a person chooses whether and how to answer",
     ),
     ("no article", {"answers": ()}, AUTO, Escalate, "no article answers it"),
-    ("an article without words", {"answers": (replace(ANSWER, wording=""),)}, AUTO, Escalate, "no article answers it"),
+    (
+        "an article without words",
+        {"answers": (replace(ANSWER, wording=PublicText("")),)},
+        AUTO,
+        Escalate,
+        "no article answers it",
+    ),
     (
         "an unlikely article",
         {"answers": (replace(ANSWER, confidence=0.2),)},
@@ -588,7 +595,7 @@ situations = st.builds(
             st.just(ANSWER),
             confidence=labels,
             fits=st.booleans(),
-            wording=st.sampled_from(("We open at nine.", "")),
+            wording=st.sampled_from((PublicText("We open at nine."), PublicText(""))),
             locale=st.sampled_from(("en", "de", "pt-BR")),
         ),
         max_size=3,

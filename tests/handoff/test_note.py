@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from connectors.post import PostKind
 from handoff.note import INDENT, MAX_BYTES, customer_name, one_line, render
+from handoff.speech import PrivateText
 from tests.handoff.full_context import (
     CONTACT_TEXT,
     HOSTILE,
@@ -114,7 +115,9 @@ def test_a_stranger_cannot_write_a_line_of_ours() -> None:
     author = make_author(handle=HOSTILE, display_name=HOSTILE, id=HOSTILE)
     post = make_post(text=HOSTILE, title=HOSTILE, place=HOSTILE, author=author)
     situation = make_situation(post=post, thread=(post, post))
-    history = [replace(contact, text=HOSTILE, intent=HOSTILE, outcome=HOSTILE) for contact in situation.history]
+    history = [
+        replace(contact, text=PrivateText(HOSTILE), intent=HOSTILE, outcome=HOSTILE) for contact in situation.history
+    ]
     note = render(make_case(reasons=(HOSTILE,), queue=HOSTILE, key=HOSTILE), replace(situation, history=history))
     assert ours(note) == plain
 
@@ -169,7 +172,7 @@ def test_a_long_thread_keeps_its_root_and_its_end() -> None:
 
 def test_a_long_history_keeps_the_newest() -> None:
     contact = make_situation().history[0]
-    history = [replace(contact, text=f"contact-{n}-") for n in range(300)]
+    history = [replace(contact, text=PrivateText(f"contact-{n}-")) for n in range(300)]
     note = render(make_case(), make_situation(history=history))
     assert "oldest first (300):" in note
     assert "contact-299-" in note

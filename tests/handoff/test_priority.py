@@ -11,11 +11,16 @@ from handoff.priority import rank
 from handoff.routing import queue_for
 from handoff.situation import Contact, ContactKind
 from handoff.sla import due_at
+from handoff.speech import PrivateText
 from tests.handoff.factories import NOW, make_policy, make_situation
 
-BEFORE = [Contact(kind=ContactKind.CUSTOMER, at=NOW - timedelta(days=day), text="again") for day in (6, 3, 1)]
-LONG_AGO = [Contact(kind=ContactKind.CUSTOMER, at=NOW - timedelta(days=day), text="once") for day in (40, 30, 20)]
-OUR_WORDS = [Contact(kind=ContactKind.REPLY, at=NOW - timedelta(days=1), text="we said") for _ in range(5)]
+BEFORE = [
+    Contact(kind=ContactKind.CUSTOMER, at=NOW - timedelta(days=day), text=PrivateText("again")) for day in (6, 3, 1)
+]
+LONG_AGO = [
+    Contact(kind=ContactKind.CUSTOMER, at=NOW - timedelta(days=day), text=PrivateText("once")) for day in (40, 30, 20)
+]
+OUR_WORDS = [Contact(kind=ContactKind.REPLY, at=NOW - timedelta(days=1), text=PrivateText("we said")) for _ in range(5)]
 
 TABLE: list[tuple[str, dict[str, Any], int]] = [
     ("an ordinary question", {}, 3),
