@@ -57,6 +57,12 @@ BY_MEANING = Weights(
 )
 """For a text with a vector, set against articles with vectors."""
 
+ABROAD = Weights(
+    order=BY_MEANING.order,
+    doubt=Doubt(none=-4.155, meaning=5.885, margin=0.4903, whole=0.0, whole_margin=0.0, ceiling=0.85),
+)
+"""For an article in another language than the text: texts of two languages are never as near as those of one."""
+
 BY_WORDS = Weights(
     order=Order(meaning=0.0, title=14.96, whole=7.25, intent=1.45),
     doubt=Doubt(none=-3.201, meaning=0.0, margin=0.6194, whole=1.845, whole_margin=0.0, ceiling=0.85),
@@ -64,6 +70,9 @@ BY_WORDS = Weights(
 """For everything else. ceiling: words alone are right 80 to 87 times in 100 where they say over 0.9, so they never
 reach the threshold for speaking alone."""
 
+
+HALF = 0.5
+"""What words in common count when they are of two languages: they are names, or chance."""
 
 OTHER_INTENT = 0.85
 """The most that is given to an article that is tagged with other intents than the question's: a draft, at best. "My
@@ -88,6 +97,12 @@ class Evidence(Protocol):
 def probabilities(evidence: Evidence) -> Doubles:
     """Return the probability that each matter answers, shape (queries, matters); the order of a row is its order."""
     with_meaning, without = chances(evidence, BY_MEANING), chances(evidence, BY_WORDS)
+    return np.where(evidence.has_meaning[:, None], with_meaning, without)
+
+
+def abroad(evidence: Evidence) -> Doubles:
+    """Return the same where the article is in another language than the query; words alone say little then."""
+    with_meaning, without = chances(evidence, ABROAD), HALF * chances(evidence, BY_WORDS)
     return np.where(evidence.has_meaning[:, None], with_meaning, without)
 
 

@@ -142,7 +142,18 @@ def run(data: Path, embed: Embed, intents_of: Callable[[Sequence[str]], list[str
         for language in ("en", "es", "fr", "zh"):
             held = material.on_login(language, second, by_meaning=by_meaning)
             lines += report(f"{name}, login.gov {language}, other half", weights, held)
+        if by_meaning:
+            lines += abroad(material, order)
     return lines
+
+
+def abroad(material: Material, order: Order) -> list[str]:
+    """Fit the doubt in articles that are not in the customer's language, by likeness alone, and return the report."""
+    languages = ("es", "fr", "zh")
+    sets = [each for language in languages for each in material.on_login_abroad(language, slice(0, None, 2))]
+    weights = Weights(order=order, doubt=fit_doubt(sets, order, free=SIGNS[:2], ceiling=1.0))
+    held = [each for language in languages for each in material.on_login_abroad(language, slice(1, None, 2))]
+    return [f"abroad: {weights.doubt}", *report("abroad, other half", weights, held)]
 
 
 def main() -> None:

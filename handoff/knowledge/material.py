@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +21,7 @@ Row: TypeAlias = dict[str, Any]
 
 LOGIN_QUERIES = "kb_login_gov/validation_queries"
 ANSWERABLE = 1 / 3
+ABROAD = frozenset({"es", "fr", "de", "pt", "it", "ar"})
 GONE = 2.0
 """What is taken off the likeness of an article that is not there, so that it is never the first."""
 
@@ -112,22 +113,31 @@ class Material:
         known: Sequence[Query],
         slugs: Sequence[str],
         *,
-        strangers: slice,
-        by_meaning: bool,
+        strangers: Mapping[str, Sequence[Query]],
     ) -> list[Asked]:
-        """Return one third questions with an answer; in equal shares its loss, requests and posts without one."""
-        share = len(known) * (1 - ANSWERABLE) / ANSWERABLE / 3
+        """Return one third questions with an answer; in equal shares its loss, and each kind of *strangers*."""
+        share = len(known) * (1 - ANSWERABLE) / ANSWERABLE / (1 + len(strangers))
         sets = [
             asked(name, index, known, slugs, weight=1.0),
             asked(f"{name}, answer gone", index, known, slugs, gone=True, weight=share / len(known)),
         ]
+        for other, theirs in strangers.items():
+            sets.append(asked(other, index, theirs, [""] * len(theirs), weight=share / len(theirs)))
+        return sets
+
+    def strangers(self, half: slice, *, by_meaning: bool) -> dict[str, list[Query]]:
+        """Return requests to an assistant and real posts to brands, in English."""
         clinc = rows(self.data, "clinc150/validation")
         clinc = [row for row in clinc if row["label"] == "oos"] + [row for row in clinc if row["label"] != "oos"][::10]
-        for other, found in (("clinc150", clinc), ("real posts", rows(self.data, "triage_posts/validation"))):
-            theirs = self.queries([row["text"] for row in found[strangers]], "en", by_meaning=by_meaning)
-            none = [""] * len(theirs)
-            sets.append(asked(other, index, theirs, none, weight=share / len(theirs)))
-        return sets
+        return {
+            name: self.queries([row["text"] for row in found[half]], "en", by_meaning=by_meaning)
+            for name, found in (("clinc150", clinc), ("real posts", rows(self.data, "triage_posts/validation")))
+        }
+
+    def strangers_abroad(self, half: slice) -> dict[str, list[Query]]:
+        """Return real posts in other languages than English."""
+        found = [row for row in rows(self.data, "umsab_sentiment/validation") if row["lang"] in ABROAD]
+        return {"real posts abroad": self.queries([row["text"] for row in found[half]], "und", by_meaning=True)}
 
     def stackfaq_queries(self, part: str, *, by_meaning: bool = True) -> tuple[list[Query], list[str]]:
         """Return the questions of *part*, train or validation, and the slugs of their answers."""
@@ -142,13 +152,19 @@ class Material:
 
     def on_stackfaq(self, index: Index, part: str, strangers: slice, *, by_meaning: bool) -> list[Asked]:
         mine, slugs = self.stackfaq_queries(part, by_meaning=by_meaning)
-        return self.mixed("stackfaq", index, mine, slugs, strangers=strangers, by_meaning=by_meaning)
+        return self.mixed("stackfaq", index, mine, slugs, strangers=self.strangers(strangers, by_meaning=by_meaning))
 
     def on_login(self, language: str, half: slice, *, by_meaning: bool) -> list[Asked]:
         mine, slugs = self.login_queries(language, by_meaning=by_meaning)
         index = self.login(language)
-        name = f"login.gov {language}"
-        return self.mixed(name, index, mine[half], slugs[half], strangers=half, by_meaning=by_meaning)
+        strangers = self.strangers(half, by_meaning=by_meaning)
+        return self.mixed(f"login.gov {language}", index, mine[half], slugs[half], strangers=strangers)
+
+    def on_login_abroad(self, language: str, half: slice) -> list[Asked]:
+        """Put questions in *language* to the articles in English."""
+        mine, slugs = self.login_queries(language)
+        name = f"login.gov {language}, articles in en"
+        return self.mixed(name, self.login("en"), mine[half], slugs[half], strangers=self.strangers_abroad(half))
 
     def on_banking(
         self, half: slice, *, by_meaning: bool, intents_of: Callable[[Sequence[str]], list[str]] | None = None
@@ -177,7 +193,7 @@ class Material:
         intents = intents_of(texts) if intents_of else None
         mine = self.queries(texts, "en", by_meaning=by_meaning, intents=intents)
         slugs = [_slug(row["label"]) for row in known]
-        return self.mixed("banking77", index, mine, slugs, strangers=half, by_meaning=by_meaning)
+        return self.mixed("banking77", index, mine, slugs, strangers=self.strangers(half, by_meaning=by_meaning))
 
 
 def _slug(name: str) -> str:

@@ -20,6 +20,7 @@ from handoff.knowledge.article import DEFAULT_LOCALE, Article
 from handoff.words import words
 
 Floats: TypeAlias = npt.NDArray[np.float32]
+Chances: TypeAlias = npt.NDArray[np.float64]
 
 MAX_WORDS = 64
 """Words of a post that are looked up: more than the longest post that asks one thing."""
@@ -28,14 +29,11 @@ SURE_LANGUAGES = frozenset({"en"})
 """Languages in which an answer may be sure enough to be said alone; how sure others may be, nobody measured here."""
 
 UNMEASURED = 0.85
-"""The most that is given in any other language: enough for a draft, below every threshold for speaking alone."""
+"""The most that is given in any other language, and to an article in another language than the customer's: enough for a
+draft, which a person may translate, below every threshold for speaking alone."""
 
 ROW = 2 * EMBEDDING_DIM
 """Bytes of one vector."""
-
-FALLBACK = 0.5
-"""An answer in English for a customer who wrote another language counts half: it may inform a person who translates,
-and stays below every threshold for speaking alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +197,10 @@ class Index:
         """
         if not self._matters or not queries:
             return [[] for _ in queries]
-        chances = confidence.probabilities(self.features(queries))
-        order = _order(chances)
-        return [self._hits(query, chances[row], order[row], limit=limit) for row, query in enumerate(queries)]
+        features = self.features(queries)
+        own, abroad = confidence.probabilities(features), confidence.abroad(features)
+        order = _order(own)
+        return [self._hits(query, own[row], abroad[row], order[row], limit=limit) for row, query in enumerate(queries)]
 
     def ranking(self, query: Query) -> list[str]:
         """Return the slugs of all matters that may answer *query*, the likeliest first."""
@@ -213,19 +212,20 @@ class Index:
         ]
 
     def _hits(
-        self, query: Query, chances: npt.NDArray[np.float64], order: npt.NDArray[np.intp], *, limit: int
+        self, query: Query, own: Chances, abroad: Chances, order: npt.NDArray[np.intp], *, limit: int
     ) -> list[Hit]:
         hits: list[Hit] = []
+        before = 1.0
         for number in order.tolist():
             if len(hits) == limit:
                 break
             entry, is_foreign = self._version(number, query.language)
             if entry is not None:
-                chance = float(chances[number]) * (FALLBACK if is_foreign else 1.0)
-                if query.language not in self.sure_languages:
-                    chance = min(chance, UNMEASURED)
-                hits.append(Hit(entry=entry, confidence=chance, is_foreign=is_foreign))
-        return sorted(hits, key=lambda hit: -hit.confidence)
+                before = min(before, float((abroad if is_foreign else own)[number]))
+                if is_foreign or query.language not in self.sure_languages:
+                    before = min(before, UNMEASURED)
+                hits.append(Hit(entry=entry, confidence=before, is_foreign=is_foreign))
+        return hits
 
     def _version(self, number: int, language: str) -> tuple[Entry | None, bool]:
         versions = self._languages[number]

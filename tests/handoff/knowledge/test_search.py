@@ -10,7 +10,7 @@ import pytest
 
 from handoff.knowledge import confidence
 from handoff.knowledge.article import Article
-from handoff.knowledge.search import FALLBACK, UNMEASURED, Entry, Hit, Index, Query
+from handoff.knowledge.search import UNMEASURED, Entry, Hit, Index, Query
 
 AXES = np.eye(384, dtype="<f2")
 
@@ -127,12 +127,27 @@ def test_the_customers_language_is_said_first() -> None:
     assert (first.entry.id, first.is_foreign) == (2, False)
 
 
-def test_english_stands_in_with_half_the_confidence_and_others_do_not() -> None:
+def test_english_stands_in_with_half_of_what_words_say_and_others_do_not() -> None:
     own = ask(VERSIONS, "when do you open", language="de")[0]
     foreign = ask([VERSIONS[0], VERSIONS[2]], "when do you open", language="de")
     assert [(hit.entry.id, hit.is_foreign) for hit in foreign] == [(1, True)]
-    assert foreign[0].confidence == pytest.approx(own.confidence * FALLBACK, rel=0.2)
+    assert foreign[0].confidence == pytest.approx(own.confidence * confidence.HALF, rel=0.2)
     assert ask([VERSIONS[2]], "wann habt ihr offen heute", language="de") == []
+
+
+def test_an_article_in_english_that_means_the_same_is_a_draft_for_another_language_and_never_more() -> None:
+    shelf = [entry(1, "refund-time", vectors=axis(2)), entry(2, "gift-cards", vectors=axis(2, towards=5, share=0.6))]
+    likely = axis(2, towards=300, share=0.85)  # about as near as texts of two languages are
+    german = ask(shelf, "wann kommt mein Geld", language="de", embedding=likely)[0]
+    english = ask(shelf, "where does my money stay", embedding=likely)[0]
+    assert german.is_foreign
+    assert not english.is_foreign
+    assert english.confidence < german.confidence
+    assert german.confidence > 0.35
+    sure = ask(SHOP, "wann kommt mein Geld", language="de", embedding=axis(2))[0]
+    assert 0.6 < sure.confidence <= UNMEASURED
+    everywhere = Index(SHOP, sure_languages={"de", "en"})
+    assert everywhere.search([Query(text="x", language="de", embedding=axis(2))])[0][0].confidence <= UNMEASURED
 
 
 def test_a_region_is_read_by_who_speaks_the_language() -> None:
