@@ -62,7 +62,7 @@ class OpenTicketWork:
         desk = self._desks.get(name)
         wanted = await self._store.read(tickets.wanted, int(case_id), name, now=self._clock())
         if wanted is None:
-            await self._store.write(jobs.finish, [job.id], now=self._clock())
+            await self._store.write(tickets.unwanted, int(case_id), name, now=self._clock(), job_id=job.id)
             return
         if desk is None:
             await self.give_up(job, f"no desk is called {name!r} any more")

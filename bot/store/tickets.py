@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot.store import cases, events, jobs
 from bot.store.posts import kept
 from bot.store.situations import known
-from bot.store.tables import TicketRow
+from bot.store.tables import CasePostRow, PostRow, TicketRow
 from connectors.protocol import Capabilities, SendClass
 from handoff.case import Case
 from handoff.protocol import TicketRef
@@ -26,16 +26,17 @@ class Wanted:
 
 
 def wanted(session: Session, case_id: int, desk: str, *, now: datetime) -> Wanted | None:
-    """Return what to open, None when it is open already, gave up, or its post is gone."""
+    """Return what to open, None when it is open already, gave up, or all its posts are gone."""
     ticket = _row(session, case_id, desk)
     found = cases.case_value(session, case_id)
     if ticket is None or ticket.state != "wanted" or found is None:
         return None
-    case, post_id, context = found
-    here = kept(session, [post_id])[post_id]
-    around = known(session, {post_id: here.edits}, now=now).get(post_id)
-    if around is None:
+    case, opener, context = found
+    post_id = _standing(session, case_id, opener)
+    if post_id is None:
         return None
+    here = kept(session, [post_id])[post_id]
+    around = known(session, {post_id: here.edits}, now=now)[post_id]
     # Shown at a desk that only listens; Harken composes anew whatever it says itself.
     answers = [
         Candidate(
@@ -79,6 +80,26 @@ def failed(session: Session, case_id: int, desk: str, reason: str, *, now: datet
         session.add(row)
     events.add(session, "ticket.failed", now=now, case_id=case_id, facts={"desk": desk})
     jobs.finish(session, [job_id], now=now)
+
+
+def unwanted(session: Session, case_id: int, desk: str, *, now: datetime, job_id: int) -> None:
+    """End an errand whose ticket needs no opening; one that was not opened says why."""
+    row = _row(session, case_id, desk)
+    if row is None or row.state != "wanted":
+        jobs.finish(session, [job_id], now=now)
+    else:
+        failed(session, case_id, desk, "its posts were deleted before the ticket was opened", now=now, job_id=job_id)
+
+
+def _standing(session: Session, case_id: int, opener: int) -> int | None:
+    """Return the post that opened a case, or the newest other one when that was deleted; None when all were."""
+    query = (
+        select(PostRow.id)
+        .join(CasePostRow, col(CasePostRow.post_id) == col(PostRow.id))
+        .where(CasePostRow.case_id == case_id, col(PostRow.deleted_at).is_(None))
+        .order_by((col(PostRow.id) != opener), col(PostRow.id).desc())
+    )
+    return session.exec(query).first()
 
 
 def _row(session: Session, case_id: int, desk: str) -> TicketRow | None:

@@ -9,17 +9,19 @@ from types import TracebackType
 from typing import Self
 
 import pytest
+from sqlmodel import col, select
 
 from bot.stages.open_ticket import OpenTicketWork
-from bot.store import jobs
+from bot.store import jobs, posts
 from bot.store.engine import Store
 from bot.store.jobs import Job
-from bot.store.tables import Stage, TicketRow
+from bot.store.tables import CasePostRow, Stage, TicketRow
 from handoff.case import Case
 from handoff.errors import DeskAuthFailed, DeskError, DeskLimited, DeskRejected, DeskUnavailable
 from handoff.protocol import Desk, TicketRef
 from handoff.situation import Situation
 from tests.bot.bench_of_stages import Bench
+from tests.bot.books import OVERTAKEN
 from tests.bot.factories import make_post, make_triage
 
 
@@ -30,6 +32,7 @@ class Counter:
     name: str = "desk"
     script: list[DeskError] = field(default_factory=list)
     ledger: list[str] = field(default_factory=list)
+    shown: list[Situation] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,6 +49,7 @@ class Counter:
         if self.script:
             raise self.script.pop(0)
         self.ledger.append(case.key)
+        self.shown.append(context)
         return TicketRef(desk=self.name, id=str(len(self.ledger)))
 
 
@@ -64,6 +68,12 @@ def work(bench: Bench, desk: Desk) -> OpenTicketWork:
 
 def claim(bench: Bench) -> list[Job]:
     return bench.store.write_now(jobs.claim, Stage.OPEN_TICKET, holder="bench", now=bench.now, limit=1)
+
+
+def held(store: Store) -> list[int]:
+    """Return the ids of the posts of the first case."""
+    query = select(CasePostRow.post_id).where(CasePostRow.case_id == 1).order_by(col(CasePostRow.post_id))
+    return list(store.read_now(lambda session: session.exec(query).all()))
 
 
 def ticket(store: Store) -> TicketRow:
@@ -110,3 +120,27 @@ async def test_a_desk_that_says_no_is_not_asked_again(store: Store) -> None:
     bench.wait(hours=1)
     assert claim(bench) == []
     assert (ticket(store).state, ticket(store).reason) == ("failed", "no such group")
+
+
+async def test_a_ticket_is_opened_for_what_stands_when_the_first_post_of_a_case_is_deleted(store: Store) -> None:
+    bench = await escalated(store)
+    bench.hear(make_post(id="2", root_id="1", text="and now it is worse"), triage=make_triage(intent="human_agent"))
+    await bench.decide()
+    first, second = held(store)
+    store.write_now(posts.mark_deleted, [first], now=bench.now)
+    desk = Counter()
+    await work(bench, desk).run(claim(bench))
+    assert (ticket(store).state, len(desk.ledger)) == ("open", 1)
+    assert [each.post.text for each in desk.shown] == ["and now it is worse"]
+    assert second != first
+
+
+async def test_a_ticket_that_deletion_overtook_is_not_left_open_in_our_books(store: Store) -> None:
+    bench = await escalated(store)
+    store.write_now(posts.mark_deleted, held(store), now=bench.now)
+    desk = Counter()
+    await work(bench, desk).run(claim(bench))
+    assert (ticket(store).state, ticket(store).reason) == ("failed", OVERTAKEN)
+    assert desk.ledger == []
+    bench.wait(hours=1)
+    assert claim(bench) == []
