@@ -49,7 +49,7 @@ class Weights:
     doubt: Doubt
 
 
-# Source of both: python -m handoff.knowledge.fit, on halves of stackfaq, banking77, kb_login_gov, clinc150 and
+# Source of all three: python -m handoff.knowledge.fit, on halves of stackfaq, banking77, kb_login_gov, clinc150 and
 # triage_posts with the vectors of the shipped model; the figures for the other halves are in docs/answers.md.
 BY_MEANING = Weights(
     order=Order(meaning=23.01, title=0.63, whole=1.99, intent=0.49),
