@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.commands.options import with_settings
+from bot.commands.options import command_store, with_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from bot.store.engine import Store
+    pass
 
 PAGE = 500
 
@@ -46,7 +44,7 @@ def earned(settings: Settings) -> None:
     from handoff.automation import overview
 
     policy = make_policy(settings)
-    with _store(settings) as store:
+    with command_store(settings) as store:
         records = store.read_now(verdicts.everything, now=datetime.now(UTC), within=policy.judged_within)
         known = [each.name for each in store.read_now(report.sources)]
     rows = overview(policy, records, dict.fromkeys([*settings.sources, *known]))
@@ -62,7 +60,7 @@ def brakes(settings: Settings) -> None:
     """Show the articles that were said in a burst and wait for a person, or did."""
     from bot.store import lately
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         found = store.read_now(lately.brakes)
     for each in found:
         state = "waits" if each.released_at is None else f"released {each.released_at:%Y-%m-%d %H:%M}"
@@ -78,7 +76,7 @@ def release(settings: Settings, article: str) -> None:
     """Let ARTICLE be said alone again after a burst."""
     from bot.store import lately
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         store.write_now(lately.release, article, user_id=None, now=datetime.now(UTC))
     click.echo(f"{article} may be said alone again.")
 
@@ -90,7 +88,7 @@ def authors(settings: Settings) -> None:
     from bot.store import wishes
 
     count, cursor = 0, None
-    with _store(settings) as store:
+    with command_store(settings) as store:
         while count == 0 or cursor is not None:
             found = store.read_now(wishes.page, limit=PAGE, cursor=cursor)
             for each in found.items:
@@ -142,20 +140,7 @@ def opt_in(settings: Settings, channel: str, handle: str) -> None:
 def _about(settings: Settings, channel: str, handle: str, act: str, said: str, **how: Any) -> None:
     from bot.store import wishes
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         author = store.read_now(wishes.find, channel, handle)
         store.write_now(getattr(wishes, act), author.author_id, user_id=None, now=datetime.now(UTC), **how)
     click.echo(f"{said} @{author.handle} on {author.channel}.")
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    """Open the store with today's schema; what it refuses becomes one sentence on stderr."""
-    from bot.app import ready_store
-    from bot.store.refusals import RefusedError
-
-    try:
-        with ready_store(settings) as store:
-            yield store
-    except RefusedError as refused:
-        raise click.UsageError(str(refused)) from refused

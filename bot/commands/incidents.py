@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.commands.options import with_settings
+from bot.commands.options import command_store, with_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from bot.store.engine import Store
     from bot.store.incidents import IncidentView
 
 part_option = click.option(
@@ -29,7 +26,7 @@ def incidents(settings: Settings) -> None:
         return
     from bot.store import incidents as stored
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         found = store.read_now(stored.all_of)
     for each in found:
         click.echo(_line(each))
@@ -44,7 +41,7 @@ def show(settings: Settings, number: int) -> None:
     """Show the incident NUMBER with its newest posts and what their authors got."""
     from bot.store import incidents as stored
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         view = store.read_now(stored.one, number)
         posts = store.read_now(stored.linked, number, limit=50)
     click.echo(_line(view))
@@ -70,7 +67,7 @@ def choose(settings: Settings, number: int, article: str, follow_up: bool) -> No
     """Choose the published ARTICLE (its slug) as what the incident NUMBER says."""
     from bot.store import incidents as stored
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         view = store.write_now(stored.choose, number, part=_part(follow_up), article=article, **_by())
     click.echo(_line(view))
 
@@ -87,7 +84,7 @@ def start(settings: Settings, number: int, pace: int | None, follow_up: bool, ye
     from bot.store import campaigns
     from bot.store import incidents as stored
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         view = store.read_now(stored.one, number)
         if not yes:
             said, to = (view.follow_up, view.answered) if follow_up else (view.answer, view.authors)
@@ -103,7 +100,7 @@ def pause(settings: Settings, number: int) -> None:
     """Pause sending in the incident NUMBER at once."""
     from bot.store import campaigns
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         view = store.write_now(campaigns.pause, number, **_by())
     click.echo(_line(view))
 
@@ -116,7 +113,7 @@ def close(settings: Settings, number: int) -> None:
     from bot.commands.brakes import who
     from bot.store import campaigns
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         view = store.write_now(campaigns.close, number, who=who(), **_by())
     click.echo(_line(view))
 
@@ -130,7 +127,7 @@ def take_out(settings: Settings, number: int, post: int) -> None:
     from bot.commands.brakes import who
     from bot.store import incidents as stored
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         store.write_now(stored.take_out, number, post, who=who(), **_by())
     click.echo(f"Post {post} is out of incident {number}.")
 
@@ -151,16 +148,3 @@ def _part(follow_up: bool) -> Any:
 
 def _by() -> dict[str, Any]:
     return {"user_id": None, "now": datetime.now(UTC)}
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    """Open the store with today's schema; what it refuses becomes one sentence on stderr."""
-    from bot.app import ready_store
-    from bot.store.refusals import RefusedError
-
-    try:
-        with ready_store(settings) as store:
-            yield store
-    except RefusedError as refused:
-        raise click.UsageError(str(refused)) from refused

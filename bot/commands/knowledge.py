@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.commands import worth
-from bot.commands.options import with_settings
+from bot.commands.options import command_store, with_settings
 from bot.settings import ConfigError, Settings
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def publish(settings: Settings, name: str, by: str, version: int | None) -> None
     from bot.store import editions
 
     standards = make_standards(settings, _connectors(settings))
-    with _shelf(settings) as (store, at):
+    with command_store(settings) as store:
+        at = datetime.now(UTC)
         article_id, number = _newest(store, name)
         who = _person(store, by)
         store.write_now(
@@ -173,7 +174,8 @@ def retire(settings: Settings, name: str, by: str, note: str) -> None:
     """Take NAME out of force: it is kept, and never said."""
     from bot.store import editions
 
-    with _shelf(settings) as (store, at):
+    with command_store(settings) as store:
+        at = datetime.now(UTC)
         article_id = store.read_now(editions.by_name, name)
         store.write_now(editions.retire, article_id, user_id=_person(store, by), now=at, note=note)
     click.echo(f"{name} is retired; a running daemon no longer answers from it within seconds.")
@@ -188,7 +190,8 @@ def restore(settings: Settings, name: str, version: int, by: str) -> None:
     """Make VERSION of NAME a new draft; somebody else publishes it."""
     from bot.store import editions
 
-    with _shelf(settings) as (store, at):
+    with command_store(settings) as store:
+        at = datetime.now(UTC)
         article_id = store.read_now(editions.by_name, name)
         made = store.write_now(editions.restore, article_id, number=version, user_id=_person(store, by), now=at)
     click.echo(f"{name} version {version} is draft {made} now; hand it in and let somebody else publish it.")
@@ -203,7 +206,7 @@ def diff_(settings: Settings, name: str, before: int | None, after: int | None) 
     """Show what changed in NAME between two versions; default: from what is in force to the newest."""
     from bot.store import editions
 
-    with _shelf(settings) as (store, _):
+    with command_store(settings) as store:
         article_id = store.read_now(editions.by_name, name)
         found = store.read_now(editions.compare, article_id, before=before or 0, after=after or 0)
         record = store.read_now(editions.one, article_id).record
@@ -366,19 +369,6 @@ def _person(store: Store, email: str) -> int:
     if found is None or found.disabled_at is not None:
         raise click.UsageError(f"--by {email}: nobody who may sign in has this address; `harken user list` shows who")
     return found.id
-
-
-@contextmanager
-def _shelf(settings: Settings) -> Iterator[tuple[Store, datetime]]:
-    """Open the store; what it refuses becomes one sentence on stderr."""
-    from bot.app import now, ready_store
-    from bot.store.refusals import RefusedError
-
-    try:
-        with ready_store(settings) as store:
-            yield store, now()
-    except RefusedError as refused:
-        raise click.UsageError(str(refused)) from refused
 
 
 @asynccontextmanager

@@ -1,15 +1,19 @@
-"""What every command that needs the configuration takes."""
+"""What commands share: the configuration they take, the store they open, and how they say what it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bot.settings import Settings, load
+
+if TYPE_CHECKING:
+    from bot.store.engine import Store
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,3 +27,23 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(settings, **options)
 
     return wrapped
+
+
+@contextmanager
+def command_store(settings: Settings) -> Iterator[Store]:
+    """Open the store with today's schema; what it refuses becomes one sentence on stderr."""
+    from bot.app import ready_store
+
+    with refusals(), ready_store(settings) as store:
+        yield store
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Say what the store refuses as the command line says things."""
+    from bot.store.refusals import RefusedError
+
+    try:
+        yield
+    except RefusedError as refused:
+        raise click.UsageError(str(refused)) from refused

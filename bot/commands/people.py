@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.commands.options import with_settings
+from bot.commands.options import command_store, with_settings
 from bot.settings import Settings
 from bot.store.roles import Role
 
@@ -42,7 +40,7 @@ def add_user(settings: Settings, email: str, name: str, role: str, password_stdi
         if not SHORTEST <= len(password) <= LONGEST:
             raise click.UsageError(f"a password has {SHORTEST} to {LONGEST} characters")
         hashed = hash_now(password)
-    with _store(settings) as store:
+    with command_store(settings) as store:
         added = store.write_now(
             people.add, email=email, name=name, role=Role(role), now=datetime.now(UTC), password_hash=hashed
         )
@@ -57,7 +55,7 @@ def list_users(settings: Settings) -> None:
     """Show everybody."""
     from bot.store import people
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         found = store.read_now(people.everyone)
     for each in found:
         state = "disabled" if each.disabled_at else "password" if each.has_password else "link only"
@@ -73,7 +71,7 @@ def disable(settings: Settings, email: str) -> None:
     """Shut a person out at once, on every device."""
     from bot.store import people
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         gone = store.write_now(people.disable, email=email, now=datetime.now(UTC))
     click.echo(f"{gone.email} can no longer sign in; open pages close within a second.")
 
@@ -83,7 +81,7 @@ def disable(settings: Settings, email: str) -> None:
 @with_settings
 def link(settings: Settings, email: str) -> None:
     """Print a one-time sign-in link."""
-    with _store(settings) as store:
+    with command_store(settings) as store:
         _print_link(settings, store, email)
 
 
@@ -101,7 +99,7 @@ def add_key(settings: Settings, name: str, role: str, days: int) -> None:
     """Print a new key; it cannot be shown again."""
     from bot.store import keys
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         made = store.write_now(keys.add, name=name, role=Role(role), now=datetime.now(UTC), lives=timedelta(days=days))
     click.echo(made)
     click.echo("Keep it safe: it is shown only now. Send it as: Authorization: Bearer KEY", err=True)
@@ -114,7 +112,7 @@ def list_keys(settings: Settings) -> None:
     from bot.store import keys
 
     now = datetime.now(UTC)
-    with _store(settings) as store:
+    with command_store(settings) as store:
         found = store.read_now(keys.all_keys)
     for each in found:
         lapsed = each.expires_at is not None and each.expires_at <= now
@@ -132,7 +130,7 @@ def revoke(settings: Settings, key_id: str) -> None:
     """End a key at once."""
     from bot.store import keys
 
-    with _store(settings) as store:
+    with command_store(settings) as store:
         ended = store.write_now(keys.revoke, key_id, now=datetime.now(UTC))
     click.echo(f"{ended.id} ({ended.name}) opens nothing any more.")
 
@@ -144,16 +142,3 @@ def _print_link(settings: Settings, store: Store, email: str) -> None:
     base = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
     hours = people.LINK_LIVES // timedelta(hours=1)
     click.echo(f"Sign in once, within {hours} hours: {base.rstrip('/')}/sign-in/link/{token}")
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    """Open the store with today's schema; what it refuses becomes one sentence on stderr."""
-    from bot.app import ready_store
-    from bot.store.refusals import RefusedError
-
-    try:
-        with ready_store(settings) as store:
-            yield store
-    except RefusedError as refused:
-        raise click.UsageError(str(refused)) from refused

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.commands.options import with_settings
+from bot.commands.options import refusals, with_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def undo(settings: Settings) -> None:
     from bot.app import ready_store
     from bot.store import teaching
 
-    with ready_store(settings) as store, _refusals():
+    with ready_store(settings) as store, refusals():
         gone = store.write_now(teaching.undo, user_id=None, now=datetime.now(UTC))
         now = store.read_now(teaching.number_in_service, model=gone.model)
     click.echo(
@@ -125,14 +124,3 @@ def _line(revision: RevisionView) -> str:
     at = revision.made_at.strftime("%Y-%m-%d %H:%M")
     state = "in service" if revision.in_service else revision.state
     return f"{revision.number:>4}  {at}  {state:<10}  {revision.by:<12}  {revision.model}  {revision.reason}".rstrip()
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Say what the store refuses as the command line says things."""
-    from bot.store.refusals import RefusedError
-
-    try:
-        yield
-    except RefusedError as error:
-        raise click.UsageError(str(error)) from error

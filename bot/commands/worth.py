@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from bot.commands.options import with_settings
+from bot.commands.options import command_store, with_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +33,8 @@ def worth(settings: Settings, days: int, as_json: bool) -> None:
     from bot.web.worth import ordered, view
 
     within, likely = timedelta(days=days), make_policy(settings).settings.draft_answer_confidence
-    with _store(settings) as (store, now):
+    with command_store(settings) as store:
+        now = datetime.now(UTC)
         uses = store.read_now(store_worth.uses, now=now, within=within, likely=likely)
     found = ordered([view(each, now=now, within=within) for each in uses])
     if as_json:
@@ -51,7 +51,8 @@ def worth(settings: Settings, days: int, as_json: bool) -> None:
 @with_settings
 def gaps(settings: Settings, days: int, least: int, as_json: bool) -> None:
     """Show the questions that no article answered, grouped by what they ask, the most asked first."""
-    with _store(settings) as (store, now):
+    with command_store(settings) as store:
+        now = datetime.now(UTC)
         found = _missing(settings, store, now, days=days, least=least)
     if as_json:
         _print_json(found)
@@ -76,7 +77,8 @@ def draft(settings: Settings, gap: int, by: str, days: int) -> None:
     from bot.store import editions, people
     from bot.store import gaps as store_gaps
 
-    with _store(settings) as (store, now):
+    with command_store(settings) as store:
+        now = datetime.now(UTC)
         who = store.read_now(people.by_email, by)
         if who is None or who.disabled_at is not None:
             raise click.UsageError(f"--by {by}: nobody who may sign in has this address; `harken user list` shows who")
@@ -157,16 +159,3 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def _print_json(value: Any) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode())
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[tuple[Store, datetime]]:
-    """Open the store; what it refuses becomes one sentence on stderr."""
-    from bot.app import now, ready_store
-    from bot.store.refusals import RefusedError
-
-    try:
-        with ready_store(settings) as store:
-            yield store, now()
-    except RefusedError as refused:
-        raise click.UsageError(str(refused)) from refused
