@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -63,20 +64,22 @@ async def explain(text: str) -> tuple[Triage, list[Why]]:
     return await why.explain(Keywords(), text)
 
 
-def make_site(store: Store, clock: Clock, options: Options) -> Site:
-    return Site(
-        store=store,
-        clock=clock,
-        policy=POLICY,
-        settings=options,
-        ready=ready,
-        metrics=lambda: b"harken_build_info 1\n",
-        receive=receive,
-        measure=measure,
-        explain=explain,
-        brakes=make_brakes(store, clock),
-        rewinder=make_rewinder(store, clock),
-    )
+def make_site(store: Store, clock: Clock, options: Options, **parts: Any) -> Site:
+    """Return a site as most tests want it. parts: what one of them wants otherwise."""
+    usual: dict[str, Any] = {
+        "store": store,
+        "clock": clock,
+        "policy": POLICY,
+        "settings": options,
+        "ready": ready,
+        "metrics": lambda: b"harken_build_info 1\n",
+        "receive": receive,
+        "measure": measure,
+        "explain": explain,
+        "brakes": make_brakes(store, clock),
+        "rewinder": make_rewinder(store, clock),
+    }
+    return Site(**(usual | parts))
 
 
 def make_rewinder(store: Store, clock: Clock) -> Rewinder:

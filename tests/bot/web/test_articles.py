@@ -15,7 +15,7 @@ from bot.store.roles import Role
 from bot.web.site import Site
 from handoff.knowledge.readiness import Guess, Standards
 from handoff.knowledge.slots import read_slots
-from tests.bot.web.conftest import POLICY, Visit, explain, make_brakes, measure, ready, receive
+from tests.bot.web.conftest import Visit, make_site
 from tests.bot.web.world import NOON, SCRIPT, Browser, Clock, Day, Options, add_article
 
 SLOTS = {"status": {"type": "url", "value": "https://example.com/status"}}
@@ -48,17 +48,10 @@ async def tongues(texts: Any) -> list[Guess]:
 @pytest.fixture
 async def site(sqlite_store: Store, clock: Clock, options: Options) -> AsyncIterator[Site]:
     """A site with a slot, and one who tells languages."""
-    async with Site(
-        store=sqlite_store,
-        clock=clock,
-        policy=POLICY,
-        settings=options,
-        ready=ready,
-        metrics=lambda: b"",
-        receive=receive,
-        measure=measure,
-        explain=explain,
-        brakes=make_brakes(sqlite_store, clock),
+    async with make_site(
+        sqlite_store,
+        clock,
+        options,
         standards=Standards(slots=read_slots(SLOTS)),
         tongues=tongues,
     ) as site:

@@ -18,7 +18,7 @@ from bot.store.roles import Role
 from bot.web.rewind import today
 from bot.web.site import Site
 from handoff.differences import Report
-from tests.bot.web.conftest import POLICY, Visit, explain, make_brakes, measure, ready, receive
+from tests.bot.web.conftest import Visit, make_site
 from tests.bot.web.world import Browser, Clock, Options, api_key
 from tests.bot.yesterday import POLICY as BRAND
 from tests.bot.yesterday import WHERE, Yesterday, dump
@@ -63,19 +63,7 @@ async def site(sqlite_store: Store, clock: Clock, options: Options, gate: Gate) 
         return await real(*args, **options)
 
     rewinder.run = run  # type: ignore[method-assign]
-    made = Site(
-        store=sqlite_store,
-        clock=clock,
-        policy=POLICY,
-        settings=options,
-        ready=ready,
-        metrics=lambda: b"",
-        receive=receive,
-        measure=measure,
-        explain=explain,
-        brakes=make_brakes(sqlite_store, clock),
-        rewinder=rewinder,
-    )
+    made = make_site(sqlite_store, clock, options, rewinder=rewinder)
     async with made:
         yield made
 

@@ -17,7 +17,7 @@ from bot.web.site import Site
 from handoff.guards import NO_ANSWER
 from handoff.knowledge.article import Article
 from handoff.knowledge.search import Entry, Hit
-from tests.bot.web.conftest import POLICY, Visit, explain, make_brakes, measure, ready, receive
+from tests.bot.web.conftest import Visit, make_site
 from tests.bot.web.world import (
     NOON,
     SCRIPT,
@@ -43,17 +43,10 @@ async def nearest(queries: Any) -> list[Hit | None]:
 
 @pytest.fixture
 async def site(sqlite_store: Store, clock: Clock, options: Options) -> AsyncIterator[Site]:
-    async with Site(
-        store=sqlite_store,
-        clock=clock,
-        policy=POLICY,
-        settings=options,
-        ready=ready,
-        metrics=lambda: b"",
-        receive=receive,
-        measure=measure,
-        explain=explain,
-        brakes=make_brakes(sqlite_store, clock),
+    async with make_site(
+        sqlite_store,
+        clock,
+        options,
         nearest=nearest,
     ) as site:
         yield site
