@@ -20,6 +20,7 @@ from bot.store import versions
 from bot.store.engine import Store
 from bot.store.refusals import Invalid
 from bot.store.tables import ArticleRow
+from bot.store.turns import Turn, take_turn
 from bot.store.upsert import table_of
 from bot.store.versions import Step, VersionState
 from classifiers.protocol import Embedder
@@ -138,6 +139,7 @@ def put_all(
     last changed, nor one that never was in the folder. Every change makes a version and stands in the record. The
     caller has seen to it that two people stand for what is published (``take_folder``).
     """
+    take_turn(session, Turn.START)
     present = _present(session)
     changes = _changes(session, present, articles)
     touched = {*changes.new, *changes.changed, *changes.retired}

@@ -37,15 +37,13 @@ from bot.store.tables import (
     Stage,
     TriageRow,
 )
+from bot.store.turns import Turn, take_turn
 from bot.store.upsert import insert_new, insert_new_returning, table_of
 from handoff.burst import DAYS, RECENT, Burst, windows
 from handoff.case import CaseState
 from handoff.incident import Part, Watched, centre, gathers, told
 from handoff.knowledge.article import Article, ArticleState
 from handoff.policy import IncidentSettings
-
-LOCK = 4_204_200_010
-"""Name of the lock that lets one incident open at a time, on PostgreSQL: two topics may share their posts."""
 
 AHEAD = timedelta(minutes=5)
 """A network's clock may be so much before ours."""
@@ -172,8 +170,7 @@ def open_one(
     session: Session, burst: Burst, *, settings: IncidentSettings, judge: Callable[[str, Known], Late], now: datetime
 ) -> int | None:
     """Open the incident of a burst with its one case; return its id. None when somebody else has opened one."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    take_turn(session, Turn.INCIDENT)
     found = _unlinked(session, burst.topic, now - timedelta(minutes=burst.minutes))
     if len({row.author_id for row in found}) < settings.min_posts:
         return None

@@ -13,6 +13,7 @@ from sqlmodel import Session, select
 from bot.store import events
 from bot.store.refusals import Conflict
 from bot.store.tables import ArticleBrakeRow, ArticleRow, Origin, PostRow, ReplyRow, ReplyState, UserRow
+from bot.store.turns import Turn, take_turn
 from bot.store.upsert import insert_new, table_of
 from connectors.post import Post
 from handoff.likeness import likeness
@@ -25,9 +26,6 @@ PUBLIC = (ReplyState.SENDING, ReplyState.UNKNOWN, ReplyState.SENT, ReplyState.PE
 
 SPOKEN = (Origin.BOT, Origin.INCIDENT, Origin.FOLLOW_UP)
 """Who speaks without a person beside each word: caps and budgets count them together."""
-
-LOCK = 4_204_200_006
-"""Name of the lock that lets one automatic reply begin at a time, on PostgreSQL; any number that nobody else uses."""
 
 _reply = table_of(ReplyRow)
 _post = table_of(PostRow)
@@ -82,12 +80,8 @@ class Lately:
 
 
 def alone(session: Session) -> None:
-    """Let no other automatic reply begin before this transaction ends: what is counted here stays true until then.
-
-    On SQLite a writing transaction is alone anyway.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    """Let no other automatic reply begin before this transaction ends: what is counted here stays true until then."""
+    take_turn(session, Turn.REPLY)
 
 
 def load(

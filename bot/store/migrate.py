@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from bot.store.engine import Store, StoreError
+from bot.store.turns import Turn, take_turn
 
 FOLDER = Path(__file__).with_name("migrations")
 
@@ -51,6 +52,7 @@ def upgrade(store: Store) -> None:
     config.set_main_option("script_location", str(FOLDER))
     try:
         with store.schema() as connection:
+            take_turn(connection, Turn.START)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (CommandError, sa.exc.SQLAlchemyError) as error:

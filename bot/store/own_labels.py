@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 from bot.store import events
 from bot.store.refusals import Conflict, Invalid, Missing
 from bot.store.tables import LabelExampleRow, LabelSetRow, OwnLabelRow, PostRow, TriageRow, UserRow
+from bot.store.turns import Turn, take_turn
 from bot.store.upsert import put, table_of
 from classifiers import own
 
@@ -112,6 +113,7 @@ class Embedded:
 
 def configure(session: Session, sets: Mapping[str, Labels], *, now: datetime) -> None:
     """Bring what comes from the configuration in step with *sets*; examples that people added stay."""
+    take_turn(session, Turn.START)
     there = _configured(session)
     wanted = {
         (name, own.sameness(text)): (label, text)

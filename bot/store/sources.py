@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from bot.store.tables import LeaseRow, SourceRow
+from bot.store.turns import Turn, take_turn
 from bot.store.upsert import insert_new, table_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +37,7 @@ class Health:
 
 def configure(session: Session, sources: Mapping[str, tuple[str, str]]) -> None:
     """Make rows for the sources of the config (name -> kind, channel); those no longer in it are off."""
+    take_turn(session, Turn.START)
     insert_new(
         session,
         _source,

@@ -28,6 +28,7 @@ from bot.store.tables import (
     ReplyState,
     SuggestionRow,
 )
+from bot.store.turns import Turn, take_turn
 from bot.store.upsert import insert_new_returning, table_of
 from handoff.case import CaseState
 from handoff.drafting.support import Sentence, judged
@@ -37,9 +38,6 @@ from handoff.knowledge.answer import plain
 DRAFT_LIFE = timedelta(days=30)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEPT = timedelta(days=2)
-
-LOCK = 4_204_200_007
-"""Name of the lock under which a request is reserved, on PostgreSQL: two processes must not both take the last one."""
 
 _call = table_of(ModelCallRow)
 _reply = table_of(ReplyRow)
@@ -127,8 +125,7 @@ def sources(session: Session, article_ids: Sequence[int], *, now: datetime, bran
 
 def reserve(session: Session, *, tokens: int, limits: Limits, now: datetime) -> int | None:
     """Take one request of *tokens* at most from the budgets; None when one of them is used up."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    take_turn(session, Turn.REQUEST)
     session.connection().execute(sa.delete(_call).where(_call.c.begun_at < now - KEPT))
     hour = sa.func.coalesce(sa.func.sum(sa.case((_call.c.begun_at > now - HOUR, 1), else_=0)), 0)
     used = session.connection().execute(

@@ -133,7 +133,8 @@ class House:
                 if line == "ready\n":
                     break
             else:
-                raise AssertionError((self.folder / "a-work.log").read_text(encoding="utf-8")[-3000:])
+                said = [log.read_text(encoding="utf-8")[-3000:] for log in sorted(self.folder.glob("*.log"))]
+                raise AssertionError("\n".join([f"not ready: {process.args!r}", *said]))
 
     def end(self, how: signal.Signals) -> None:
         """End all three and wait."""
