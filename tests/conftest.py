@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 
 from bot.store.engine import Store
 from tests.databases import fresh_postgres, fresh_sqlite, make_schema, postgres_server
+
+# How long an example takes says something of the machine, not of the code: pytest's own time-out ends what hangs.
+settings.register_profile("harken", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("harken")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -305,7 +305,7 @@ json_values = st.recursive(
 FIELDS = ["id", "author", "text", "title", "kind", "parent_id", "root_id", "url", "language", "addressed", "facts"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     post=st.dictionaries(st.sampled_from(FIELDS), json_values),
     at=json_values,

@@ -229,7 +229,7 @@ SHAPED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON), SHAPED)
 def test_any_item_is_a_post_or_set_aside(wild: dict[str, Any], shaped: dict[str, Any]) -> None:
     """R14: wrong types in any field are quarantined, never a crash, and page-mates stay."""

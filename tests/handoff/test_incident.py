@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.triage import EMBEDDING_DIM
@@ -82,7 +82,6 @@ def test_few_or_meaningless_posts_have_no_middle() -> None:
     assert gathers(Watched(id=1, topic="intent:a", centre=None), ["intent:a"], rows(1, around=3, spread=1.0)[0])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pace=st.integers(1, 600), steps=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 700)), max_size=60))
 def test_never_more_than_the_pace_leave_in_any_minute(pace: int, steps: list[tuple[int, int]]) -> None:
     """Each step: so many seconds pass, then so many of those on their way leave."""

@@ -193,7 +193,7 @@ def test_no_context_makes_it_longer_than_allowed(max_bytes: int) -> None:
     assert len(note.encode()) <= max(max_bytes, len("\n(cut)\n"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.text(st.characters(codec=None), max_size=200), name=st.text(st.characters(codec=None), max_size=60))
 def test_any_text_leaves_our_lines_as_they_are_and_can_be_stored(text: str, name: str) -> None:
     post = make_post(text=text, title=name, author=make_author(display_name=name, handle=name))

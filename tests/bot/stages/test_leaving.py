@@ -278,14 +278,14 @@ orders = st.lists(st.sampled_from((*EVENTS, *WAYS, *WAYS)), min_size=2, max_size
 modes = st.sampled_from(("auto", "draft"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(mode=modes, steps=orders)
 def test_in_every_order_on_sqlite(tmp_path: Path, sqlite_template: Path, mode: str, steps: list[str]) -> None:
     with fresh_sqlite(tmp_path, sqlite_template) as store:
         check(asyncio.run(live(store, mode, steps)), steps)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(mode=modes, steps=orders)
 def test_in_every_order_on_postgresql(postgres: sa.URL, mode: str, steps: list[str]) -> None:
     with fresh_postgres(postgres) as store:

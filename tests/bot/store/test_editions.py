@@ -454,7 +454,7 @@ def test_going_back_a_schema_says_nothing_that_was_never_published(office: Offic
 ACTS = st.sampled_from(["edit", "submit", "return", "publish", "retire", "restore"])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(ACTS, st.integers(0, 3)), max_size=14))
 def test_whatever_people_try_one_alone_never_reaches_the_public(steps: list[tuple[str, int]], office: Office) -> None:
     users = (office.ana, office.bo, office.lead, office.other)

@@ -74,6 +74,7 @@ def start(url: str, at: float) -> int:
         store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("template", ["template0", TEMPLATE])
 def test_what_a_first_start_brings_is_taken_once(postgres: sa.URL, processes: Executor, template: str) -> None:

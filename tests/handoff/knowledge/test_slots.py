@@ -107,7 +107,7 @@ def test_nothing_is_said_where_a_slot_cannot_be_filled() -> None:
     assert word(article(default="See {order_status_url}"), Voice(channel="x")).text == ""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(["{", "}", "{phone}", "{shop}", "{nope}", "a", ":", " "]), max_size=8).map("".join))
 def test_no_brace_ever_reaches_the_public(text: str) -> None:
     said = word(article(default=text or "x"), Voice(channel="x", markdown=True), slots=SLOTS).text

@@ -75,7 +75,7 @@ def articles(draw: st.DrawFn) -> Article:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(articles())
 def test_what_is_written_is_read_back(article: Article) -> None:
     read = parse(write(article), name="other.md")
@@ -84,7 +84,7 @@ def test_what_is_written_is_read_back(article: Article) -> None:
     assert write(read) == write(article)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(articles(), min_size=1, max_size=6, unique_by=lambda each: (each.slug, each.locale, each.state.is_open))
 )
