@@ -78,7 +78,7 @@ def main() -> NoReturn:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        click.echo("given up; nothing more was done", err=True)
         code = EXIT_STOPPED
     except click.ClickException as error:
         error.show()

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bot.store.engine import StoreUnavailable
+
 log = structlog.get_logger()
 
 MISFIRE_GRACE_S = 3600
@@ -50,12 +52,20 @@ class Schedule:
 
 
 def _logged(call: Callable[[], Awaitable[None]], name: str) -> Callable[[], Awaitable[None]]:
+    is_waiting = False
+
     async def tick() -> None:
+        nonlocal is_waiting
         try:
             await call()
+            is_waiting = False
         except asyncio.CancelledError:
             # Only ``stop`` cancels a tick; the scheduler would call that an error.
             log.debug("tick.cancelled", tick=name)
+        except StoreUnavailable as error:
+            if not is_waiting:  # said once, then silence until it goes on
+                log.error("tick.waits", tick=name, why=str(error))
+            is_waiting = True
         except Exception as error:
             log.exception("tick.failed", tick=name, why=type(error).__name__)
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
+DAY_S = 86_400.0
+
 
 class SourceSettings(BaseModel):
     """One ``[sources.NAME]`` table. Unknown keys are refused by name."""
@@ -14,14 +16,18 @@ class SourceSettings(BaseModel):
 
     kind: str
     enabled: bool = True
-    poll_every_s: float = Field(60.0, gt=0, description="seconds between two looks at a stream")
-    lookback_s: float = Field(86_400.0, ge=0, description="how far a first visit reads back, seconds")
-    overlap_s: float = Field(900.0, ge=0, description="how far each look reads behind its cursor, seconds")
+    poll_every_s: float = Field(60.0, gt=0, le=DAY_S, description="seconds between two looks at a stream")
+    lookback_s: float = Field(DAY_S, ge=0, le=366 * DAY_S, description="how far a first visit reads back, seconds")
+    overlap_s: float = Field(
+        900.0, ge=0, le=366 * DAY_S, description="how far each look reads behind its cursor, seconds"
+    )
     max_first_pages: int = Field(5, ge=1, description="pages a first visit reads at most")
     timeout_s: float = Field(
         30.0, gt=0, le=45, description="a request gives up after this, seconds; well before its errand's claim lapses"
     )
-    settle_after_s: float | None = Field(None, ge=0, description="how long reads may lag behind a write, seconds")
+    settle_after_s: float | None = Field(
+        None, ge=0, le=DAY_S, description="how long reads may lag behind a write, seconds"
+    )
 
     @property
     def lookback(self) -> timedelta:

@@ -30,7 +30,8 @@ class Mode(StrEnum):
 _CAUTION = {Mode.OFF: 0, Mode.DRAFT: 1, Mode.AUTO: 2}
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Hours = Annotated[float, Field(gt=0)]
+Hours = Annotated[float, Field(gt=0, le=8784)]
+"""A year at most: beyond some such bound a moment so far away is in no calendar."""
 
 
 class _Table(BaseModel):

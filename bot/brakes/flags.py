@@ -7,6 +7,7 @@ database is asked, so this works while there is none. What cannot be seen counts
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import uuid
@@ -24,6 +25,7 @@ LOCK = ".lock"
 BY_HAND = "a file"
 MAX_WORDS = 500
 MAX_BYTES = 16_384
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_NAME_BYTES = 240
 """What a file system takes as a name, 255 bytes, with room."""
 
@@ -69,34 +71,42 @@ def stands(folder: Path, target: Target) -> bool:
 
 def read(folder: Path) -> list[Pulled]:
     """Return every flag of the folder; of a file nobody can read, that it stands. Raises FlagsError."""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise FlagsError(f"brakes.folder: {folder} cannot be read: {error.strerror}; everything is held") from error
-    return [flag for name in names if (target := _target(name)) and (flag := _flag(folder / name, target))]
+    return [flag for name in _names(folder) if (target := _target(name)) and (flag := _flag(folder / name, target))]
 
 
 def raise_flag(folder: Path, flag: Pulled) -> bool:
-    """Make *flag* stand, synced to disk. Return False when a file for its target stood already. Raises FlagsError."""
+    """Make *flag* stand, synced to disk. Return False when a file for its target stood already. Raises FlagsError.
+
+    Where there is no room for who and why, an empty file stands: it stops just as well.
+    """
     path = path_of(folder, flag.target)
     prepare(folder)
     part = folder / f".{flag.token}.part"
     content = {"token": flag.token, "at": flag.at.isoformat(), "who": flag.who, "why": flag.why}
     try:
-        with open(part, "wb", opener=_opener) as file:
-            file.write(orjson.dumps({**content, "user_id": flag.user_id}, option=orjson.OPT_INDENT_2))
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            with open(part, "wb", opener=_opener) as file:
+                file.write(orjson.dumps({**content, "user_id": flag.user_id}, option=orjson.OPT_INDENT_2))
+                file.flush()
+                os.fsync(file.fileno())
             _put(part, path)
-        except FileExistsError:
-            return False
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            os.close(_opener(str(path), os.O_WRONLY | os.O_CREAT))
         finally:
             part.unlink(missing_ok=True)
         _sync(folder)
+    except FileExistsError:
+        return False
     except OSError as error:
         raise FlagsError(f"brakes.folder: {path} cannot be written: {error.strerror}") from error
     return True
+
+
+def strangers(folder: Path) -> list[str]:
+    """Return the names of visible files there that stop nothing, a misspelt brake perhaps. Raises FlagsError."""
+    return [name for name in _names(folder) if not name.startswith(".") and _target(name) is None]
 
 
 def lower_flag(folder: Path, token: str) -> bool:
@@ -111,6 +121,13 @@ def lower_flag(folder: Path, token: str) -> bool:
     except OSError as error:
         raise FlagsError(f"brakes.folder: a flag in {folder} cannot be removed: {error.strerror}") from error
     return False
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise FlagsError(f"brakes.folder: {folder} cannot be read: {error.strerror}; everything is held") from error
 
 
 def _target(name: str) -> Target | None:

@@ -38,6 +38,10 @@ FOLDER_GONE = Pulled(
 )
 
 
+class NotRecorded(StoreUnavailable):
+    """A brake stands here, but the store could not be told; the message says where it stands, and what to do."""
+
+
 class Brakes:
     """The brakes as one process sees them. folder: where its machine's files are, shared by all processes there."""
 
@@ -81,17 +85,29 @@ class Brakes:
         return list({each.target: each for each in sorted(all_, key=lambda each: each.at, reverse=True)}.values())
 
     async def pull(self, target: Target, *, who: str, why: str, user_id: int | None) -> BrakeView:
-        """Pull a brake: memory and file first, then the store. Raises Invalid when it would stop nothing."""
+        """Pull a brake: memory and file first, then the store.
+
+        Raises Invalid when it would stop nothing, NotRecorded when it stands here and the store cannot be written.
+        """
         words = brakes.reason(why)
         await self._store.read(brakes.check, target)
         now = self._clock()
         pulled = Pulled(token=flags.new_token(), target=target, at=now, who=who, why=words, user_id=user_id)
         self._own = {**self._own, pulled.token: pulled}
+        where = "on this machine"
         try:
             await asyncio.to_thread(flags.raise_flag, self.folder, pulled)
         except FlagsError as error:
             self._trouble("files", str(error))
-        return await self._store.write(brakes.pull, pulled, now=now)
+            where = "in this process alone"
+        try:
+            return await self._store.write(brakes.pull, pulled, now=now)
+        except StoreUnavailable as error:
+            self._trouble("store", str(error))
+            raise NotRecorded(
+                f"{target} is stopped {where}; others hear of it once the database can be written: until then stop "
+                "each other machine there, by harken stop or a file"
+            ) from error
 
     async def release(self, target: Target, *, who: str, why: str, user_id: int | None) -> Sequence[BrakeView]:
         """Release what stands on *target*, everywhere. Raises Invalid without a reason, Conflict when none stands."""

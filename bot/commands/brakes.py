@@ -12,16 +12,13 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bot.commands.options import with_settings
 from bot.settings import Settings
 from handoff.brake import EVERYTHING, Pulled, Scope, Target
-
-if TYPE_CHECKING:
-    pass
 
 UNSAID = "no reason given"
 
@@ -60,13 +57,32 @@ def stop(settings: Settings, target: Target, why: str) -> None:
     trouble = _misnamed(settings, target)
     if trouble:
         raise click.UsageError(trouble)
-    stood = True
+    is_new, unflagged = False, ""
     try:
-        stood = flags.raise_flag(folder, pulled)
-        click.echo(f"Stopped on this machine: {target}. ({flags.path_of(folder, target)})")
+        is_new = flags.raise_flag(folder, pulled)
     except flags.FlagsError as error:
-        click.echo(f"harken: {error}", err=True)
-    _tell_the_store(settings, pulled, stood=stood)
+        unflagged = str(error)
+    untold = _tell_the_store(settings, pulled, is_new=is_new)
+    if unflagged and untold:
+        click.echo(f"harken: {unflagged}", err=True)
+        click.echo(
+            f"harken: NOTHING WAS STOPPED, neither a file nor the database takes it ({untold}): end the daemon itself "
+            "(systemctl stop harken), or make room and try again",
+            err=True,
+        )
+        raise click.exceptions.Exit(1)
+    if unflagged:
+        click.echo(f"harken: {unflagged}; the database was told", err=True)
+    else:
+        click.echo(f"Stopped on this machine: {target}. ({flags.path_of(folder, target)})")
+    if untold:
+        click.echo(
+            f"harken: {untold}. Processes on this machine have stopped; others stop when one of them reaches the store "
+            "again: run harken stop there too",
+            err=True,
+        )
+    else:
+        click.echo("Stopped everywhere within a second. Resume with: harken resume --why ...")
 
 
 @click.command()
@@ -89,9 +105,11 @@ def resume(settings: Settings, target: Target, why: str, yes: bool) -> None:
             asyncio.run(keeper.release(target, who=who(), why=why, user_id=None))
         except RefusedError as error:
             raise click.UsageError(str(error)) from error
-        left = [each for each in keeper.standing() if each.target == target]
-    click.echo(f"Released: {target}. Every process goes on within a second.")
-    if left:
+        standing = keeper.standing()
+    others = [str(each.target) for each in standing if each.target != target]
+    goes_on = f"still stopped: {', '.join(others)}" if others else "every process goes on within a second"
+    click.echo(f"Released: {target}; {goes_on}.")
+    if any(each.target == target for each in standing):
         click.echo(f"harken: a file for it still stands in {settings.brakes_folder()}; remove it there", err=True)
         raise click.exceptions.Exit(1)
 
@@ -101,13 +119,17 @@ def resume(settings: Settings, target: Target, why: str, yes: bool) -> None:
 def status(settings: Settings) -> None:
     """Say what is stopped, by whom, since when and why, and how many replies wait; exits with 0 either way."""
     from bot.brakes import flags
+    from bot.brakes.flags import STOP
     from bot.store import brakes
     from bot.store.engine import StoreError
 
     folder = settings.brakes_folder()
     found: dict[Target, Pulled] = {}
     try:
-        found = {each.target: each for each in flags.read(folder)} if folder.exists() else {}
+        if folder.exists():
+            found = {each.target: each for each in flags.read(folder)}
+            for name in flags.strangers(folder):
+                click.echo(f"harken: {folder / name} stops nothing; everything is stopped by a file {STOP!r}", err=True)
     except flags.FlagsError as error:
         click.echo(f"harken: {error}", err=True)
     held: int | None = None
@@ -134,7 +156,8 @@ def who() -> str:
     return f"{name}@{socket.gethostname()}, command line"
 
 
-def _tell_the_store(settings: Settings, pulled: Pulled, *, stood: bool) -> None:
+def _tell_the_store(settings: Settings, pulled: Pulled, *, is_new: bool) -> str:
+    """Put the brake into the record; return why that cannot be, "" when it is there. is_new: we made its file."""
     from bot.brakes import flags
     from bot.store import brakes
     from bot.store.engine import StoreError
@@ -144,17 +167,12 @@ def _tell_the_store(settings: Settings, pulled: Pulled, *, stood: bool) -> None:
         with _opened(settings) as store:
             store.write_now(brakes.pull, pulled, now=pulled.at)
     except Invalid as error:
-        if stood:
+        if is_new:
             flags.lower_flag(settings.brakes_folder(), pulled.token)
         raise click.UsageError(f"{error}; nothing was stopped") from error
     except StoreError as error:
-        click.echo(
-            f"harken: {error}. Processes on this machine have stopped; others stop when one of them reaches the store "
-            "again: run harken stop there too",
-            err=True,
-        )
-        return
-    click.echo("Stopped everywhere within a second. Resume with: harken resume --why ...")
+        return str(error)
+    return ""
 
 
 def _misnamed(settings: Settings, target: Target) -> str | None:

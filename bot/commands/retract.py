@@ -13,6 +13,7 @@ import click
 from bot.commands.brakes import who
 from bot.commands.options import with_settings
 from bot.settings import Settings
+from handoff.brake import Scope, Target
 
 if TYPE_CHECKING:
     from bot.store.engine import Store
@@ -58,6 +59,8 @@ def retract(
         window = Window(since=until - retractions.back(last), until=until, source=source, article=article)
         retractions.check(window)
         with ready_store(settings) as store:
+            if article is not None:
+                store.read_now(brakes.check, Target(scope=Scope.ARTICLE, name=article))
             found = store.read_now(retractions.said, window)
             _list(found)
             if dry_run or not found:

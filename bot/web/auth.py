@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import quote
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
 from bot.store import keys, sessions
+from bot.store.engine import StoreUnavailable
 from bot.web import intake
 from bot.web.parts import PARTS, VISITOR, Parts, Visitor
 from bot.web.problems import Problem, is_api
 from bot.web.route import Access, access_of
+
+log = structlog.get_logger()
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 FORM: web.RequestKey[Mapping[str, str]] = web.RequestKey("form", Mapping)
@@ -86,7 +91,8 @@ async def _by_key(request: web.Request) -> Visitor | None:
         return None
     user, used_at = held
     if used_at is None or now - used_at > keys.TOUCH_AFTER:
-        await parts.store.write(keys.touch, key, now=now)
+        with _as_far_as_there_is_room():
+            await parts.store.write(keys.touch, key, now=now)
     return Visitor(user=user)
 
 
@@ -100,8 +106,18 @@ async def _by_cookie(request: web.Request) -> Visitor | None:
     if found is None:
         return None
     if now - found.seen_at > sessions.TOUCH_AFTER:
-        await parts.store.write(sessions.touch, found.token_hash, now=now)
+        with _as_far_as_there_is_room():
+            await parts.store.write(sessions.touch, found.token_hash, now=now)
     return Visitor(user=found.user, csrf=found.csrf, token_hash=found.token_hash)
+
+
+@contextmanager
+def _as_far_as_there_is_room() -> Iterator[None]:
+    """Let somebody in whose visit cannot be written down: on a full disk, too, one must read and stop."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        log.warning("auth.untouched", why=str(error))
 
 
 def _unknown(request: web.Request) -> web.StreamResponse:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from bot.brakes.keeper import NotRecorded
 from bot.store import brakes, report, retractions
 from bot.store.brakes import MAX_WHY, BrakeView
 from bot.store.refusals import Conflict, Invalid
@@ -151,7 +152,10 @@ async def api_retract(request: web.Request) -> web.StreamResponse:
 
 async def _pull(request: web.Request, target: Target, why: str) -> BrakeView:
     user = visitor(request).user
-    return await request.app[PARTS].brakes.pull(target, who=user.name, why=why, user_id=user.id)
+    try:
+        return await request.app[PARTS].brakes.pull(target, who=user.name, why=why, user_id=user.id)
+    except NotRecorded as error:
+        raise Problem(503, str(error), headers={"Retry-After": "5"}) from error
 
 
 async def _release(request: web.Request, target: Target, why: str) -> Sequence[BrakeView]:

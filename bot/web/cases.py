@@ -15,13 +15,14 @@ from aiohttp import web
 from bot.store import desk, drafts, feed, wishes, worth
 from bot.store.desk import CaseFile, CaseFilter
 from bot.store.events import Event
-from bot.store.refusals import Invalid
+from bot.store.refusals import Conflict, Invalid, RefusedError
+from bot.store.tables import ReplyState
 from bot.web import intake
 from bot.web.auth import FORM
 from bot.web.live import MOST_STREAMS, Message
 from bot.web.pages import render
 from bot.web.parts import PARTS, Parts, visitor
-from bot.web.problems import Problem
+from bot.web.problems import Problem, status_of
 from bot.web.story import story
 from handoff.case import CaseState
 
@@ -83,8 +84,9 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def claim(request: web.Request) -> web.StreamResponse:
-    """POST /cases/{id}/claim"""
-    return await _do(request, desk.claim, take_over=intake.flag(request[FORM], "take_over"))
+    """POST /cases/{id}/claim; ``text``, a reply begun before, stays in its box."""
+    typed = request[FORM].get("text", "")
+    return await _do(request, desk.claim, typed=typed, take_over=intake.flag(request[FORM], "take_over"))
 
 
 async def release(request: web.Request) -> web.StreamResponse:
@@ -94,7 +96,7 @@ async def release(request: web.Request) -> web.StreamResponse:
 
 async def note(request: web.Request) -> web.StreamResponse:
     """POST /cases/{id}/notes"""
-    return await _do(request, desk.note, text=request[FORM].get("text", ""))
+    return await _do(request, desk.note, noted=request[FORM].get("text", ""), text=request[FORM].get("text", ""))
 
 
 async def resolve(request: web.Request) -> web.StreamResponse:
@@ -130,9 +132,9 @@ async def reply(request: web.Request) -> web.StreamResponse:
             user_id=visitor(request).user.id,
             now=parts.clock(),
         )
-    except Invalid as refused:
+    except (Invalid, Conflict) as refused:
         # The words stay in the box: nobody should have to type them again.
-        return await _show(request, case_id, status=422, typed=text, refused=str(refused))
+        return await _show(request, case_id, typed=text, refused=refused)
     parts.live.nudge()
     raise web.HTTPSeeOther(f"/cases/{case_id}#reply-{written.id}")
 
@@ -142,9 +144,9 @@ async def edit(request: web.Request) -> web.StreamResponse:
     parts, fields, reply_id = request.app[PARTS], request[FORM], intake.row_id(request)
     who, now, text = visitor(request).user.id, parts.clock(), fields.get("text", "")
     before = await parts.store.read(drafts.one, reply_id)
-    match fields.get("do"):
-        case "approve":
-            try:
+    try:
+        match fields.get("do"):
+            case "approve":
                 await check_length(parts, before.source, text)
                 await parts.store.write(
                     drafts.approve,
@@ -154,16 +156,16 @@ async def edit(request: web.Request) -> web.StreamResponse:
                     user_id=who,
                     now=now,
                 )
-            except Invalid as refused:
-                if before.case_id is None:
-                    raise
-                return await _show(request, before.case_id, status=422, edited={reply_id: text}, refused=str(refused))
-        case "save":
-            await parts.store.write(drafts.edit, reply_id, text=text, user_id=who, now=now)
-        case "discard":
-            await parts.store.write(drafts.discard, reply_id, user_id=who, now=now)
-        case _:
-            raise Problem(400, "the form cannot be read")
+            case "save":
+                await parts.store.write(drafts.edit, reply_id, text=text, user_id=who, now=now)
+            case "discard":
+                await parts.store.write(drafts.discard, reply_id, user_id=who, now=now)
+            case _:
+                raise Problem(400, "the form cannot be read")
+    except (Invalid, Conflict) as refused:
+        if before.case_id is None:
+            raise
+        return await _show(request, before.case_id, edited={reply_id: text}, refused=refused)
     return _back(parts, before.case_id, reply_id)
 
 
@@ -203,10 +205,16 @@ async def check_length(parts: Parts, source: str, text: str) -> None:
         raise Invalid(f"too long for the network by {used - limit}: {used} of {limit}")
 
 
-async def _do(request: web.Request, act: Any, **more: Any) -> web.StreamResponse:
+async def _do(request: web.Request, act: Any, *, typed: str = "", noted: str = "", **more: Any) -> web.StreamResponse:
+    """Do one act on the case, and show the case; refused, it says why there. typed, noted: words to be kept."""
     parts, case_id = request.app[PARTS], intake.row_id(request)
-    await parts.store.write(act, case_id, user_id=visitor(request).user.id, now=parts.clock(), **more)
+    try:
+        await parts.store.write(act, case_id, user_id=visitor(request).user.id, now=parts.clock(), **more)
+    except (Invalid, Conflict) as refused:
+        return await _show(request, case_id, typed=typed, noted=noted, refused=refused)
     parts.live.nudge()
+    if typed:
+        return await _show(request, case_id, typed=typed)
     raise web.HTTPSeeOther(f"/cases/{case_id}")
 
 
@@ -224,19 +232,26 @@ async def _show(
     request: web.Request,
     case_id: int,
     *,
-    status: int = 200,
     typed: str = "",
     edited: Mapping[int, str] | None = None,
-    refused: str | None = None,
+    noted: str = "",
+    refused: RefusedError | None = None,
 ) -> web.Response:
+    """Show the case. typed, edited, noted: what somebody wrote that was *refused*; it stays on the page."""
     parts = request.app[PARTS]
     last, file = await parts.store.read(desk.opening, case_id)
+    is_open = file.case.state != CaseState.RESOLVED
+    answerable = [post for post in reversed(file.posts) if post.deleted_at is None and not post.is_own]
+    boxes = {each.id for each in file.replies if each.state == ReplyState.DRAFTED and is_open}
+    homeless = [text for reply_id, text in (edited or {}).items() if reply_id not in boxes]
+    if typed and not (is_open and answerable):
+        homeless.append(typed)
     texts = {each.id: (edited or {}).get(each.id, each.text) for each in file.replies}
     lengths = {each.id: await measure(parts, each.source, texts[each.id]) for each in file.replies}
     return render(
         request,
         "case.html",
-        status=status,
+        status=200 if refused is None else status_of(refused),
         file=file,
         case=file.case,
         left=await parts.store.read(wishes.one, file.case.author.id),
@@ -250,7 +265,9 @@ async def _show(
         lengths=lengths,
         typed_length=await measure(parts, file.case.source, typed),
         refused=refused,
-        answerable=[post for post in reversed(file.posts) if post.deleted_at is None and not post.is_own],
+        noted=noted,
+        homeless=homeless,
+        answerable=answerable,
         revisions={post.id: post.revision for post in file.posts},
         stream=f"/cases/{case_id}/events?after={last}",
     )

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bot.store.engine import StoreUnavailable
 from bot.store.refusals import Conflict, Invalid, Missing, RefusedError
 from bot.web.pages import render
 from bot.web.passwords import Busy
@@ -18,6 +19,11 @@ from bot.web.passwords import Busy
 log = structlog.get_logger()
 
 STATUS: Mapping[type[RefusedError], int] = {Missing: 404, Conflict: 409, Invalid: 422}
+
+
+def status_of(refused: RefusedError) -> int:
+    """Return the status that a refusal has."""
+    return STATUS.get(type(refused), 422)
 
 
 class Problem(Exception):
@@ -80,9 +86,13 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as problem:
         return answer(request, problem)
     except RefusedError as refused:
-        return answer(request, Problem(STATUS.get(type(refused), 422), str(refused)))
+        return answer(request, Problem(status_of(refused), str(refused)))
     except Busy as busy:
         return answer(request, Problem(503, str(busy), headers={"Retry-After": "2"}))
+    except StoreUnavailable as error:
+        log.error("web.store_unavailable", route=_route(request), why=str(error))
+        detail = "the database cannot be used at present, and nothing was changed; try again in a moment"
+        return answer(request, Problem(503, detail, headers={"Retry-After": "5"}))
     except ConnectionResetError:
         raise
     except Exception:

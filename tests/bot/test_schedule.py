@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from bot.schedule import Schedule
+from bot.store.engine import StoreUnavailable
 
 
 async def test_the_first_tick_comes_at_once_where_wanted() -> None:
@@ -49,3 +50,26 @@ async def test_a_tick_that_fails_is_logged_and_comes_again() -> None:
         finally:
             schedule.stop()
     assert {(line["event"], line["tick"], line["why"]) for line in logs} == {("tick.failed", "fails", "ValueError")}
+
+
+async def test_a_store_that_is_away_is_told_of_once_and_not_with_a_traceback() -> None:
+    schedule, calls, enough = Schedule(), 0, asyncio.Event()
+
+    async def call() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            enough.set()
+        raise StoreUnavailable("the database cannot be used: database or disk is full")
+
+    with structlog.testing.capture_logs() as logs:
+        schedule.every(0.01, call, name="full", at_once=True)
+        schedule.start()
+        try:
+            async with asyncio.timeout(5):
+                await enough.wait()
+        finally:
+            schedule.stop()
+    (said,) = [each for each in logs if each.get("tick") == "full" and each["log_level"] == "error"]
+    assert "disk is full" in said["why"]
+    assert "exc_info" not in said

@@ -11,6 +11,7 @@ import pytest
 from bot.brakes import flags
 from handoff.brake import EVERYTHING, Pulled, Scope, Target
 from tests.bot.factories import NOON
+from tests.room import no_room
 
 ODD = Target(scope=Scope.ARTICLE, name="späte/Pakete=../stop %41")
 PULLED = Pulled(token="t1", target=EVERYTHING, at=NOON, who="Ana", why="wrong prices", user_id=7)
@@ -79,6 +80,23 @@ def test_lowering_takes_away_only_the_flag_it_means(folder: Path) -> None:
     assert flags.stands(folder, EVERYTHING)
     assert flags.lower_flag(folder, "t1")
     assert not flags.stands(folder, EVERYTHING)
+
+
+def test_without_room_for_words_an_empty_file_stops_as_well(folder: Path) -> None:
+    with no_room():
+        assert flags.raise_flag(folder, PULLED)
+        assert not flags.raise_flag(folder, replace(PULLED, token="t2")), "it stands already"
+    assert flags.stands(folder, EVERYTHING)
+    (found,) = flags.read(folder)
+    assert (found.target, found.who) == (EVERYTHING, flags.BY_HAND)
+    assert [path.name for path in folder.iterdir()] == ["stop"], "nothing half written is left"
+
+
+def test_what_looks_like_a_brake_and_is_none_can_be_told(folder: Path) -> None:
+    flags.raise_flag(folder, PULLED)
+    for name in ("STOP", "stop.txt", ".lock", "source=x"):
+        (folder / name).touch()
+    assert flags.strangers(folder) == ["STOP", "stop.txt"]
 
 
 def test_a_folder_that_is_gone_or_no_folder_stands(folder: Path) -> None:

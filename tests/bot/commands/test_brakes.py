@@ -22,6 +22,7 @@ from tests.bot.factories import make_author
 from tests.networks.clock import system_clock
 from tests.networks.faults import Trouble, serve_in_thread
 from tests.networks.x import BRAND, XNetwork
+from tests.room import no_room
 
 Run = Callable[..., Result]
 
@@ -133,6 +134,56 @@ def test_stop_works_with_the_database_gone_and_resume_does_not(
     assert flags.stands(folder, EVERYTHING)
 
 
+def test_stop_works_on_a_full_disk(run: Run, folder: Path, sqlite_store: Store) -> None:
+    sqlite_store.close()
+    with no_room():
+        done = run("stop", "--why", "wrong prices")
+    assert done.exit_code == 0, done.output
+    assert "Stopped on this machine: everything" in done.output
+    assert "run harken stop there too" in done.output
+    assert "Stopped everywhere" not in done.output
+    assert flags.stands(folder, EVERYTHING)
+
+
+def test_a_stop_that_nothing_takes_is_no_stop(run: Run, folder: Path, sqlite_store: Store) -> None:
+    sqlite_store.close()
+    path = Path(str(sqlite_store.url.database))
+    path.unlink()
+    path.mkdir()
+    folder.write_text("a file where the folder was")
+    done = run("stop", "--why", "wrong prices")
+    assert done.exit_code == 1
+    assert "NOTHING WAS STOPPED" in done.output
+    assert "topped on this machine" not in done.output
+
+
+def test_a_stop_that_no_file_takes_is_in_the_store(run: Run, folder: Path, sqlite_store: Store) -> None:
+    folder.write_text("a file where the folder was")
+    done = run("stop", "--why", "wrong prices")
+    assert done.exit_code == 0, done.output
+    assert "the database was told" in done.output
+    assert "Stopped on this machine" not in done.output
+    (row,) = sqlite_store.read_now(brakes.overview).standing
+    assert row.set_why == "wrong prices"
+
+
+def test_a_misspelt_file_is_told_of(run: Run, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "STOP").touch()
+    said = run("status").output
+    assert "STOP stops nothing; everything is stopped by a file 'stop'" in said
+    assert "Nothing is stopped." in said
+
+
+def test_releasing_one_brake_says_what_still_stands(run: Run) -> None:
+    run("stop")
+    run("stop", "--source", "x")
+    said = run("resume", "--why", "mended", "--yes").output
+    assert "Released: everything; still stopped: source x." in said
+    said = run("resume", "--source", "x", "--why", "mended", "--yes").output
+    assert "every process goes on within a second" in said
+
+
 @pytest.mark.parametrize(
     ("option", "name", "said"),
     [
@@ -145,6 +196,7 @@ def test_a_typing_error_stops_nothing_and_says_so(run: Run, folder: Path, option
     done = run("stop", option, name)
     assert done.exit_code == 2
     assert said in done.output
+    assert "topped on this machine" not in done.output
     assert not folder.exists() or flags.read(folder) == []
 
 

@@ -10,6 +10,8 @@ import orjson
 import pytest
 from sqlmodel import Session
 
+from bot.brakes import flags
+from bot.brakes.keeper import Brakes
 from bot.store import brakes, jobs, retractions
 from bot.store.engine import Store
 from bot.store.roles import Role
@@ -65,6 +67,37 @@ async def test_the_red_button_asks_once_more_and_then_stops(visit: Visit, site: 
     page = await text(agent)
     assert "wrong prices" in page
     assert "Some agent" in page
+
+
+async def test_a_stop_counts_here_also_when_the_store_cannot_be_written(
+    visit: Visit, site: Site, day: Day, sqlite_store: Store, clock: Clock
+) -> None:
+    lead, nobody = await visit(Role.LEAD), await visit(None)
+    program, here = api_key(sqlite_store, Role.AGENT), keeper(site)
+    clock.forward(minutes=30)  # so that each visit wants to be written down
+    pragma(sqlite_store, "query_only=ON")
+    status, said = await ask(nobody, program, "POST", "/brakes", why="wrong prices")
+    assert status == 503
+    assert "everything is stopped on this machine" in said["detail"]
+    assert flags.stands(here.folder, EVERYTHING)
+    assert BANNER in await text(lead)
+    other = await lead.post("/brakes/release", scope="everything", why="mended")
+    assert other.status == 503
+    assert "nothing was changed" in await other.text()
+    pragma(sqlite_store, "query_only=OFF")
+    await here.look()
+    assert {each.set_why for each in sqlite_store.read_now(brakes.overview).standing} == {"wrong prices"}
+
+
+def keeper(site: Site) -> Brakes:
+    assert site._parts is not None
+    return site._parts.brakes
+
+
+def pragma(store: Store, words: str) -> None:
+    connection = store.engine.raw_connection()  # one that begins no transaction
+    connection.cursor().execute(f"PRAGMA {words}").close()
+    connection.close()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -128,9 +161,7 @@ async def test_what_makes_no_sense_is_refused_in_words(
 
 async def test_a_file_by_hand_shows_at_once(visit: Visit, site: Site, day: Day) -> None:
     viewer = await visit(Role.VIEWER)
-    parts = site._parts
-    assert parts is not None
-    (parts.brakes.folder / "stop").write_text(SCRIPT)
+    (keeper(site).folder / "stop").write_text(SCRIPT)
     page = await text(viewer)
     assert BANNER in page
     assert SCRIPT not in page
@@ -207,9 +238,7 @@ async def test_a_stop_by_a_page_is_a_file_for_the_other_processes(
 ) -> None:
     agent = await visit(Role.AGENT)
     await stop(agent, scope="intent", name="praise")
-    parts = site._parts
-    assert parts is not None
-    assert (parts.brakes.folder / "intent=praise").exists()
+    assert (keeper(site).folder / "intent=praise").exists()
     standing = sqlite_store.read_now(brakes.review, ()).standing
     assert [each.target for each in standing] == [Target(scope=Scope.INTENT, name="praise")]
     assert EVERYTHING not in {each.target for each in standing}

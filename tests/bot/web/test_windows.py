@@ -277,6 +277,43 @@ async def test_who_works_on_a_case_is_shown_and_not_worked_past(
     assert (await agent.post(f"/replies/{day.draft}", do="approve", text="Words.")).status == 303
 
 
+async def test_words_that_somebody_else_made_impossible_stay_on_the_page(
+    visit: Visit, day: Day, sqlite_store: Store, clock: Clock
+) -> None:
+    agent = await visit(Role.AGENT)
+    lead = add_user(sqlite_store, Role.LEAD)
+    case = f"/cases/{day.case}"
+    reply = {"nonce": NONCE, "target": f"{day.post}:", "text": "We look into <it>.", "do": "send"}
+    sqlite_store.write_now(desk.claim, day.case, user_id=lead.id, take_over=False, now=clock())
+    for path, fields, status in (
+        (f"{case}/replies", reply, 409),
+        (f"{case}/replies", {**reply, "text": "We look into <it>." + "z" * 300}, 422),
+        (f"/replies/{day.draft}", {"do": "approve", "text": "We look into <it>."}, 409),
+        (f"/replies/{day.draft}", {"do": "save", "text": "We look into <it>."}, 409),
+    ):
+        answer = await agent.post(path, **fields)
+        page = await answer.text()
+        assert answer.status == status
+        assert "Not done: " in page
+        assert "We look into &lt;it&gt;." in page
+    assert rows(sqlite_store, JobRow) == []
+    taken = await agent.post(f"{case}/claim", take_over="1", text="We look into <it>.")
+    assert taken.status == 200
+    assert "We look into &lt;it&gt;." in await taken.text()
+    assert (await agent.post(f"{case}/replies", **reply)).status == 303
+    assert (await agent.post(f"/replies/{day.draft}", do="discard")).status == 303
+    gone = await agent.post(f"/replies/{day.draft}", do="approve", text="Words for a draft that is no more.")
+    assert gone.status == 409
+    assert "Words for a draft that is no more." in await gone.text()
+    assert (await agent.post(f"{case}/resolve")).status == 303
+    late = await agent.post(f"{case}/replies", **{**reply, "nonce": NONCE[::-1], "text": "Too late."})
+    assert late.status == 409
+    assert "Too late." in await late.text()
+    note = await agent.post(f"{case}/notes", text="n" * 10_001)
+    assert note.status == 422
+    assert "n" * 10_001 in await note.text()
+
+
 async def test_a_case_goes_its_way(visit: Visit, day: Day, sqlite_store: Store) -> None:
     agent = await visit(Role.AGENT)
 
