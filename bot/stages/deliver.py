@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,30 +12,21 @@ import structlog
 
 from bot import metrics
 from bot.brakes.keeper import Brakes
-from bot.stages.hand_off import GONE
+from bot.stages.parts import Parts
+from bot.stages.situation import capabilities_of, late, situation_of
 from bot.store import brakes, cases, jobs, posts, replies
-from bot.store.cases import Late
-from bot.store.engine import Store
 from bot.store.jobs import Job
 from bot.store.replies import Aftermath, Errand, Standing, Stop
-from bot.store.situations import Known
 from bot.store.tables import Origin, ReplyState, Stage
-from bot.stream.protocol import Stream
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, Held, RateLimited, Rejected, Unavailable
 from connectors.post import Sent
-from connectors.protocol import Capabilities, Connector, Gate, Replier, SendClass
-from connectors.registry import Clock
+from connectors.protocol import Capabilities, Gate, Replier, SendClass
 from handoff.brake import targets
-from handoff.context import context_of
 from handoff.knowledge.answer import Voice as Speech
 from handoff.knowledge.answer import word
 from handoff.knowledge.slots import NO_SLOTS, Slots
 from handoff.leaving import Objection, Voice, Words, objection
-from handoff.policy import Policy
-from handoff.priority import rank
-from handoff.routing import queue_for
-from handoff.situation import Candidate, Situation
-from handoff.sla import due_at
+from handoff.situation import Candidate
 
 log = structlog.get_logger()
 
@@ -66,24 +58,13 @@ class DeliverWork:
     stage = Stage.DELIVER
     patience = 50
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        stream: Stream,
-        connectors: Mapping[str, Connector],
-        policy: Policy,
-        desks_for: Callable[[str], Sequence[str]],
-        clock: Clock,
-        brakes: Brakes,
-        slots: Slots = NO_SLOTS,
-    ) -> None:
-        self._store = store
-        self._stream = stream
-        self._connectors = connectors
-        self._policy = policy
-        self._desks_for = desks_for
-        self._clock = clock
+    def __init__(self, parts: Parts, *, brakes: Brakes, slots: Slots = NO_SLOTS) -> None:
+        self._store = parts.store
+        self._stream = parts.stream
+        self._connectors = parts.connectors
+        self._policy = parts.policy
+        self._clock = parts.clock
+        self._judge_late = partial(late, parts)
         self._brakes = brakes
         self._slots = slots
 
@@ -299,7 +280,7 @@ class DeliverWork:
         def escalate(session: Any, reason: str) -> None:
             if errand.case_id is None and errand.origin is Origin.BOT:
                 why = f"{what}: {reason}"
-                judge = partial(self.judge_late, why)
+                judge = partial(self._judge_late, why)
                 cases.escalate_late(session, errand.post_id, reason=why, judge=judge, now=self._clock())
 
         return escalate
@@ -307,28 +288,16 @@ class DeliverWork:
     def _judge(self, standing: Standing) -> Objection | None:
         """Say what speaks against a reply as things stand now; pure but for the clock."""
         known, errand = standing.known, standing.errand
-        post, source = known.kept.post, known.kept.source
-        connector = self._connectors.get(source)
-        capabilities = GONE if connector is None else connector.capabilities
-        situation = Situation(
-            post=post,
-            source=source,
-            capabilities=capabilities,
+        situation = situation_of(
+            known,
+            self._connectors,
             now=self._clock(),
-            triage=known.triage,
-            thread=known.thread,
-            history=known.history,
-            answers=self._answers_now(standing, capabilities),
-            may_reply=connector.may_reply(post) if isinstance(connector, Replier) else None,
-            already_answered=known.already_answered,
-            auto_replies_24h=known.auto_replies_24h,
-            open_case=known.open_case,
-            opted_out_at=known.left.opted_out_at,
-            muted=known.left.muted,
-            own_names=known.own_names,
-            incident=known.incident,
+            answers=self._answers_now(standing),
             record=standing.record,
-            traffic=standing.lately.traffic(post, source, author_24h=known.to_author_24h),
+            lately=standing.lately,
+        )
+        situation = replace(
+            situation,
             is_deleted=known.kept.deleted,
             words=errand.reply.text,
             written_for=errand.target_revision,
@@ -336,14 +305,14 @@ class DeliverWork:
         words = Words(voice=Voice(errand.origin), is_edited=errand.is_edited, is_approved=errand.is_approved)
         return objection(situation, self._policy, words)
 
-    def _answers_now(self, standing: Standing, capabilities: Capabilities) -> Sequence[Candidate]:
+    def _answers_now(self, standing: Standing) -> Sequence[Candidate]:
         """Return the article that a reply came from, worded as it stands now; nothing when it is not in force."""
         article, errand, settings = standing.article, standing.errand, self._policy.settings
         if article is None or errand.article_id is None:
             return ()
-        spoken = Speech(
-            channel=standing.known.kept.post.channel, length=capabilities.length, markdown=capabilities.markdown
-        )
+        kept = standing.known.kept
+        able = capabilities_of(self._connectors, kept.source)
+        spoken = Speech(channel=kept.post.channel, length=able.length, markdown=able.markdown)
         wording = word(article, spoken, signature=settings.signature, slots=self._slots)
         return (
             Candidate(
@@ -356,26 +325,4 @@ class DeliverWork:
                 fits=wording.fits,
                 is_private_door=article.slug == settings.private.article,
             ),
-        )
-
-    def judge_late(self, reason: str, known: Known) -> Late:
-        """Return how a post goes to people, with everything known about it."""
-        connector = self._connectors.get(known.kept.source)
-        situation = Situation(
-            post=known.kept.post,
-            source=known.kept.source,
-            capabilities=GONE if connector is None else connector.capabilities,
-            now=self._clock(),
-            triage=known.triage,
-            thread=known.thread,
-            history=known.history,
-        )
-        queue = queue_for(situation, self._policy)
-        level = rank(situation, self._policy).level
-        return Late(
-            queue=queue,
-            priority=level,
-            due_at=due_at(situation.now, level, self._policy, asked_at=situation.post.created_at),
-            context=context_of(situation, [reason]),
-            desks=self._desks_for(queue),
         )
