@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import structlog
 
 from bot import metrics
 from bot.brakes.keeper import Brakes
+from bot.stages.outcomes import NOBODY_KNOWS, Outcomes
 from bot.stages.parts import Parts
-from bot.stages.situation import capabilities_of, late, situation_of
-from bot.store import brakes, cases, jobs, posts, replies
+from bot.stages.situation import capabilities_of, situation_of
+from bot.store import brakes, jobs, posts, replies
 from bot.store.jobs import Job
-from bot.store.replies import Aftermath, Errand, Standing, Stop
-from bot.store.tables import Origin, ReplyState, Stage
+from bot.store.replies import Errand, Standing, Stop
+from bot.store.tables import ReplyState, Stage
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, Held, RateLimited, Rejected, Unavailable
-from connectors.post import Sent
 from connectors.protocol import Capabilities, Gate, Replier, SendClass
 from handoff.brake import targets
 from handoff.knowledge.answer import Voice as Speech
@@ -42,8 +41,6 @@ KEYED_SENDS = 20
 LOOKS = 6
 """Read-backs within settle_after; reads lag, so one look proves nothing."""
 
-NOBODY_KNOWS = "nobody knows whether our reply was said"
-
 UNAVAILABLE_PAUSE = timedelta(seconds=30)
 SEEN_LATELY = timedelta(minutes=10)
 """A post that the network showed us within this is taken to be still there."""
@@ -64,7 +61,7 @@ class DeliverWork:
         self._connectors = parts.connectors
         self._policy = parts.policy
         self._clock = parts.clock
-        self._judge_late = partial(late, parts)
+        self._outcomes = Outcomes(parts)
         self._brakes = brakes
         self._slots = slots
 
@@ -77,7 +74,7 @@ class DeliverWork:
         """Ask a person whether it was said."""
         errand = await self._store.read(replies.errand, int(job.key))
         if errand is not None:
-            await self._to_person(errand, job, f"the bot failed while sending it: {reason}")
+            await self._outcomes.to_person(errand, job, f"the bot failed while sending it: {reason}")
 
     async def _one(self, job: Job) -> None:
         errand = await self._store.read(replies.errand, int(job.key))
@@ -86,7 +83,9 @@ class DeliverWork:
             return
         connector: Any = self._connectors.get(errand.source)
         if not isinstance(connector, Replier):
-            await self._refused(errand, job, f"the source {errand.source!r} cannot send replies; see its configuration")
+            await self._outcomes.refused(
+                errand, job, f"the source {errand.source!r} cannot send replies; see its configuration"
+            )
             return
         match errand.state:
             case ReplyState.INTENDED:
@@ -104,12 +103,12 @@ class DeliverWork:
         refusal = connector.may_reply(errand.reply.target)
         if refusal is not None:
             metrics.reply_blocked.labels(guard="may_reply").inc()
-            await self._refused(errand, job, refusal.reason)
+            await self._outcomes.refused(errand, job, refusal.reason)
             return
         over = connector.overrun(errand.reply.target, errand.reply.text)
         if over:
             metrics.reply_blocked.labels(guard="length").inc()
-            await self._refused(errand, job, f"it is {over} too long for the network")
+            await self._outcomes.refused(errand, job, f"it is {over} too long for the network")
             return
         if not await self._is_seen(connector, errand, job):
             return
@@ -136,7 +135,7 @@ class DeliverWork:
         if waiting.expires_at <= now:
             begun = await self._begin(errand, job, otherwise)
             if isinstance(begun, Errand):
-                await self._postpone(begun, job, brakes.HELD, now + brakes.SOON)
+                await self._outcomes.postponed(begun, job, brakes.HELD, now + brakes.SOON)
             return None
         metrics.reply_blocked.labels(guard="brake").inc()
         wanted = targets(waiting.topic)
@@ -150,7 +149,7 @@ class DeliverWork:
             now=self._clock(),
             job_id=job.id,
             judge=self._judge,
-            aftermath=self._late(errand, otherwise),
+            aftermath=self._outcomes.aftermath(errand, otherwise),
             policy=self._policy,
         )
         self._stream.wake(Stage.OPEN_TICKET)
@@ -164,7 +163,7 @@ class DeliverWork:
         try:
             found = await connector.still_there(asked)
         except (RateLimited, Unavailable, AuthFailed, Rejected) as error:
-            await self._postpone(errand, job, str(error), self._later(error, UNAVAILABLE_PAUSE))
+            await self._outcomes.postponed(errand, job, str(error), self._later(error, UNAVAILABLE_PAUSE))
             return False
         await self._store.write(posts.apply_recheck, errand.source, asked, found, now=self._clock())
         self._stream.wake(Stage.TRIAGE)
@@ -174,20 +173,20 @@ class DeliverWork:
         try:
             outcome = await connector.send(errand.reply, gate=gate)
         except Held:
-            await self._postpone(errand, job, brakes.HELD, self._clock() + brakes.SOON)
+            await self._outcomes.postponed(errand, job, brakes.HELD, self._clock() + brakes.SOON)
         except Rejected as error:
-            await self._refused(errand, job, str(error))
+            await self._outcomes.refused(errand, job, str(error))
         except AmbiguousWrite as error:
             await self._unknown(connector, errand, job, str(error), self._clock())
         except RateLimited as error:
-            await self._postpone(errand, job, str(error), self._later(error, LIMITED_PAUSE))
+            await self._outcomes.postponed(errand, job, str(error), self._later(error, LIMITED_PAUSE))
         except AuthFailed as error:
             log.warning("reply.auth_failed", source=errand.source)
-            await self._postpone(errand, job, str(error), self._clock() + AUTH_PAUSE)
+            await self._outcomes.postponed(errand, job, str(error), self._clock() + AUTH_PAUSE)
         except Unavailable as error:
-            await self._postpone(errand, job, str(error), self._clock() + UNAVAILABLE_PAUSE)
+            await self._outcomes.postponed(errand, job, str(error), self._clock() + UNAVAILABLE_PAUSE)
         else:
-            await self._sent(errand, outcome, job)
+            await self._outcomes.sent(errand, outcome, job)
 
     async def _settle(self, connector: Any, errand: Errand, job: Job) -> None:
         """Find out whether an unknown reply is public; only then, and only if it surely is not, say it again."""
@@ -195,22 +194,22 @@ class DeliverWork:
         capabilities: Capabilities = connector.capabilities
         began = errand.first_sent_at or now
         if capabilities.send_class is SendClass.BLIND:
-            await self._to_person(errand, job, "the network cannot tell whether it was said")
+            await self._outcomes.to_person(errand, job, "the network cannot tell whether it was said")
             return
         try:
             found = await connector.find(errand.reply)
         except (RateLimited, Unavailable, AuthFailed, Rejected, AmbiguousWrite) as error:
-            await self._look_again(errand, job, self._later(error, self._pause(capabilities)))
+            await self._outcomes.looked(errand, job, self._later(error, self._pause(capabilities)))
             return
         metrics.readback.labels(network=errand.reply.target.channel, result="found" if found else "not_seen").inc()
         if found is not None:
-            await self._sent(errand, found, job)
+            await self._outcomes.sent(errand, found, job)
         elif capabilities.send_class is SendClass.KEYED:
             await self._again(connector, errand, job, most=KEYED_SENDS)
         elif now - (errand.last_sent_at or began) < capabilities.settle_after:
-            await self._look_again(errand, job, now + self._pause(capabilities))
+            await self._outcomes.looked(errand, job, now + self._pause(capabilities))
         elif capabilities.keyed_for is not None and now - began > capabilities.keyed_for:
-            await self._to_person(errand, job, "it was not seen, and the network has forgotten our key")
+            await self._outcomes.to_person(errand, job, "it was not seen, and the network has forgotten our key")
         else:
             most = MAX_SENDS if capabilities.keyed_for is None else TIMED_SENDS
             await self._again(connector, errand, job, most=most)
@@ -218,7 +217,7 @@ class DeliverWork:
     async def _again(self, connector: Any, errand: Errand, job: Job, *, most: int) -> None:
         if errand.attempts >= most:
             reason = f"it was tried {errand.attempts} times and nobody can tell whether it was said"
-            await self._to_person(errand, job, reason)
+            await self._outcomes.to_person(errand, job, reason)
             return
         gate = await self._gate(errand, job, NOBODY_KNOWS)
         if gate is None:
@@ -235,55 +234,12 @@ class DeliverWork:
     def _pause(capabilities: Capabilities) -> timedelta:
         return max(capabilities.settle_after / LOOKS, timedelta(milliseconds=50))
 
-    async def _sent(self, errand: Errand, outcome: Sent, job: Job) -> None:
-        await self._store.write(replies.sent, errand.id, outcome, now=self._clock(), job_id=job.id)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="sent").inc()
-        log.info("reply.sent", source=errand.source, reply=errand.id, attempts=errand.attempts)
-
-    async def _refused(self, errand: Errand, job: Job, reason: str) -> None:
-        aftermath = self._late(errand, "our reply was refused")
-        await self._store.write(
-            replies.refused, errand.id, reason, now=self._clock(), job_id=job.id, aftermath=aftermath
-        )
-        self._stream.wake(Stage.OPEN_TICKET)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="refused").inc()
-        log.warning("reply.refused", source=errand.source, reply=errand.id, why=reason)
-
     async def _unknown(self, connector: Any, errand: Errand, job: Job, reason: str, now: datetime) -> None:
         capabilities: Capabilities = connector.capabilities
         if capabilities.send_class is SendClass.BLIND:
-            await self._to_person(errand, job, reason)
+            await self._outcomes.to_person(errand, job, reason)
             return
-        look_at = now + self._pause(capabilities)
-        await self._store.write(replies.unknown, errand.id, reason, now=now, look_at=look_at, job_id=job.id)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="unknown").inc()
-        log.warning("reply.unknown", source=errand.source, reply=errand.id, why=reason)
-
-    async def _look_again(self, errand: Errand, job: Job, look_at: datetime) -> None:
-        await self._store.write(replies.looked, errand.id, now=self._clock(), look_at=look_at, job_id=job.id)
-
-    async def _postpone(self, errand: Errand, job: Job, reason: str, until: datetime) -> None:
-        await self._store.write(replies.postponed, errand.id, reason, due_at=until, job_id=job.id)
-
-    async def _to_person(self, errand: Errand, job: Job, reason: str) -> None:
-        aftermath = self._late(errand, NOBODY_KNOWS)
-        await self._store.write(
-            replies.to_person, errand.id, reason, now=self._clock(), job_id=job.id, aftermath=aftermath
-        )
-        self._stream.wake(Stage.OPEN_TICKET)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="person").inc()
-        log.warning("reply.person", source=errand.source, reply=errand.id, why=reason)
-
-    def _late(self, errand: Errand, what: str) -> Aftermath:
-        """Return what becomes of a post that the bot wanted to answer alone."""
-
-        def escalate(session: Any, reason: str) -> None:
-            if errand.case_id is None and errand.origin is Origin.BOT:
-                why = f"{what}: {reason}"
-                judge = partial(self._judge_late, why)
-                cases.escalate_late(session, errand.post_id, reason=why, judge=judge, now=self._clock())
-
-        return escalate
+        await self._outcomes.unknown(errand, job, reason, now=now, look_at=now + self._pause(capabilities))
 
     def _judge(self, standing: Standing) -> Objection | None:
         """Say what speaks against a reply as things stand now; pure but for the clock."""
