@@ -28,6 +28,7 @@ from bot.stages.hand_off import HandOffWork
 from bot.stages.incidents import Incidents
 from bot.stages.open_ticket import OpenTicketWork
 from bot.stages.own_labels import OwnSets
+from bot.stages.parts import Parts
 from bot.stages.retract import RetractWork
 from bot.stages.rewind import Rewinder
 from bot.stages.suggest import SuggestWork
@@ -119,20 +120,18 @@ async def retracting(settings: Settings, store: Store, clock: Clock) -> AsyncIte
     made = make_connectors(settings, clock)
     desks = make_desks(settings, clock)
     connectors = {name: connector for name, (connector, _) in made.items()}
-    stream = TableStream(store, clock=clock, holder="harken retract")
-    deliver = DeliverWork(
+    parts = Parts(
         store=store,
-        stream=stream,
+        stream=TableStream(store, clock=clock, holder="harken retract"),
         connectors=connectors,
         policy=make_policy(settings),
         desks_for=lambda queue: wanting(desks, queue),
         clock=clock,
-        brakes=make_brakes(settings, store, clock),
     )
     async with AsyncExitStack() as stack:
         for connector in connectors.values():
             await stack.enter_async_context(connector)
-        yield RetractWork(store=store, stream=stream, connectors=connectors, judge=deliver.judge_late, clock=clock)
+        yield RetractWork(parts)
 
 
 def wanting(desks: Mapping[str, tuple[Desk, DeskSettings]], queue: str) -> list[str]:
@@ -498,42 +497,18 @@ class App:
             clock=self.clock,
             own=self.own_labels,
         )
-        hand_off = HandOffWork(
-            store=self.store,
-            stream=self.stream,
-            connectors=self.connectors,
-            policy=self.policy,
-            answers=self.knowledge,
-            desks_for=self.desks_for,
-            clock=self.clock,
-            has_helper=self.language_model is not None,
-        )
-        deliver = DeliverWork(
+        parts = Parts(
             store=self.store,
             stream=self.stream,
             connectors=self.connectors,
             policy=self.policy,
             desks_for=self.desks_for,
             clock=self.clock,
-            brakes=self.brakes,
-            slots=self.standards.slots,
         )
-        retract = RetractWork(
-            store=self.store,
-            stream=self.stream,
-            connectors=self.connectors,
-            judge=deliver.judge_late,
-            clock=self.clock,
-        )
-        self.incidents = Incidents(
-            store=self.store,
-            stream=self.stream,
-            connectors=self.connectors,
-            policy=self.policy,
-            judge=deliver.judge_late,
-            clock=self.clock,
-            slots=self.standards.slots,
-        )
+        hand_off = HandOffWork(parts, answers=self.knowledge, has_helper=self.language_model is not None)
+        deliver = DeliverWork(parts, brakes=self.brakes, slots=self.standards.slots)
+        retract = RetractWork(parts)
+        self.incidents = Incidents(parts, slots=self.standards.slots)
         open_ticket = OpenTicketWork(
             store=self.store,
             desks=self.desks,

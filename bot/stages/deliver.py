@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import structlog
 
 from bot import metrics
 from bot.brakes.keeper import Brakes
-from bot.stages.hand_off import GONE
-from bot.store import brakes, cases, jobs, posts, replies
-from bot.store.cases import Late
-from bot.store.engine import Store
+from bot.stages.outcomes import NOBODY_KNOWS, Outcomes
+from bot.stages.parts import Parts
+from bot.stages.situation import capabilities_of, situation_of
+from bot.store import brakes, jobs, posts, replies
 from bot.store.jobs import Job
-from bot.store.replies import Aftermath, Errand, Standing, Stop
-from bot.store.situations import Known
-from bot.store.tables import Origin, ReplyState, Stage
-from bot.stream.protocol import Stream
+from bot.store.replies import Errand, Standing, Stop
+from bot.store.tables import ReplyState, Stage
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, Held, RateLimited, Rejected, Unavailable
-from connectors.post import Sent
-from connectors.protocol import Capabilities, Connector, Gate, Replier, SendClass
-from connectors.registry import Clock
+from connectors.protocol import Capabilities, Gate, Replier, SendClass
 from handoff.brake import targets
-from handoff.context import context_of
 from handoff.knowledge.answer import Voice as Speech
 from handoff.knowledge.answer import word
 from handoff.knowledge.slots import NO_SLOTS, Slots
 from handoff.leaving import Objection, Voice, Words, objection
-from handoff.policy import Policy
-from handoff.priority import rank
-from handoff.routing import queue_for
-from handoff.situation import Candidate, Situation
-from handoff.sla import due_at
+from handoff.situation import Candidate
 
 log = structlog.get_logger()
 
@@ -50,8 +41,6 @@ KEYED_SENDS = 20
 LOOKS = 6
 """Read-backs within settle_after; reads lag, so one look proves nothing."""
 
-NOBODY_KNOWS = "nobody knows whether our reply was said"
-
 UNAVAILABLE_PAUSE = timedelta(seconds=30)
 SEEN_LATELY = timedelta(minutes=10)
 """A post that the network showed us within this is taken to be still there."""
@@ -66,24 +55,13 @@ class DeliverWork:
     stage = Stage.DELIVER
     patience = 50
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        stream: Stream,
-        connectors: Mapping[str, Connector],
-        policy: Policy,
-        desks_for: Callable[[str], Sequence[str]],
-        clock: Clock,
-        brakes: Brakes,
-        slots: Slots = NO_SLOTS,
-    ) -> None:
-        self._store = store
-        self._stream = stream
-        self._connectors = connectors
-        self._policy = policy
-        self._desks_for = desks_for
-        self._clock = clock
+    def __init__(self, parts: Parts, *, brakes: Brakes, slots: Slots = NO_SLOTS) -> None:
+        self._store = parts.store
+        self._stream = parts.stream
+        self._connectors = parts.connectors
+        self._policy = parts.policy
+        self._clock = parts.clock
+        self._outcomes = Outcomes(parts)
         self._brakes = brakes
         self._slots = slots
 
@@ -96,7 +74,7 @@ class DeliverWork:
         """Ask a person whether it was said."""
         errand = await self._store.read(replies.errand, int(job.key))
         if errand is not None:
-            await self._to_person(errand, job, f"the bot failed while sending it: {reason}")
+            await self._outcomes.to_person(errand, job, f"the bot failed while sending it: {reason}")
 
     async def _one(self, job: Job) -> None:
         errand = await self._store.read(replies.errand, int(job.key))
@@ -105,7 +83,9 @@ class DeliverWork:
             return
         connector: Any = self._connectors.get(errand.source)
         if not isinstance(connector, Replier):
-            await self._refused(errand, job, f"the source {errand.source!r} cannot send replies; see its configuration")
+            await self._outcomes.refused(
+                errand, job, f"the source {errand.source!r} cannot send replies; see its configuration"
+            )
             return
         match errand.state:
             case ReplyState.INTENDED:
@@ -123,12 +103,12 @@ class DeliverWork:
         refusal = connector.may_reply(errand.reply.target)
         if refusal is not None:
             metrics.reply_blocked.labels(guard="may_reply").inc()
-            await self._refused(errand, job, refusal.reason)
+            await self._outcomes.refused(errand, job, refusal.reason)
             return
         over = connector.overrun(errand.reply.target, errand.reply.text)
         if over:
             metrics.reply_blocked.labels(guard="length").inc()
-            await self._refused(errand, job, f"it is {over} too long for the network")
+            await self._outcomes.refused(errand, job, f"it is {over} too long for the network")
             return
         if not await self._is_seen(connector, errand, job):
             return
@@ -155,7 +135,7 @@ class DeliverWork:
         if waiting.expires_at <= now:
             begun = await self._begin(errand, job, otherwise)
             if isinstance(begun, Errand):
-                await self._postpone(begun, job, brakes.HELD, now + brakes.SOON)
+                await self._outcomes.postponed(begun, job, brakes.HELD, now + brakes.SOON)
             return None
         metrics.reply_blocked.labels(guard="brake").inc()
         wanted = targets(waiting.topic)
@@ -169,7 +149,7 @@ class DeliverWork:
             now=self._clock(),
             job_id=job.id,
             judge=self._judge,
-            aftermath=self._late(errand, otherwise),
+            aftermath=self._outcomes.aftermath(errand, otherwise),
             policy=self._policy,
         )
         self._stream.wake(Stage.OPEN_TICKET)
@@ -183,7 +163,7 @@ class DeliverWork:
         try:
             found = await connector.still_there(asked)
         except (RateLimited, Unavailable, AuthFailed, Rejected) as error:
-            await self._postpone(errand, job, str(error), self._later(error, UNAVAILABLE_PAUSE))
+            await self._outcomes.postponed(errand, job, str(error), self._later(error, UNAVAILABLE_PAUSE))
             return False
         await self._store.write(posts.apply_recheck, errand.source, asked, found, now=self._clock())
         self._stream.wake(Stage.TRIAGE)
@@ -193,20 +173,20 @@ class DeliverWork:
         try:
             outcome = await connector.send(errand.reply, gate=gate)
         except Held:
-            await self._postpone(errand, job, brakes.HELD, self._clock() + brakes.SOON)
+            await self._outcomes.postponed(errand, job, brakes.HELD, self._clock() + brakes.SOON)
         except Rejected as error:
-            await self._refused(errand, job, str(error))
+            await self._outcomes.refused(errand, job, str(error))
         except AmbiguousWrite as error:
             await self._unknown(connector, errand, job, str(error), self._clock())
         except RateLimited as error:
-            await self._postpone(errand, job, str(error), self._later(error, LIMITED_PAUSE))
+            await self._outcomes.postponed(errand, job, str(error), self._later(error, LIMITED_PAUSE))
         except AuthFailed as error:
             log.warning("reply.auth_failed", source=errand.source)
-            await self._postpone(errand, job, str(error), self._clock() + AUTH_PAUSE)
+            await self._outcomes.postponed(errand, job, str(error), self._clock() + AUTH_PAUSE)
         except Unavailable as error:
-            await self._postpone(errand, job, str(error), self._clock() + UNAVAILABLE_PAUSE)
+            await self._outcomes.postponed(errand, job, str(error), self._clock() + UNAVAILABLE_PAUSE)
         else:
-            await self._sent(errand, outcome, job)
+            await self._outcomes.sent(errand, outcome, job)
 
     async def _settle(self, connector: Any, errand: Errand, job: Job) -> None:
         """Find out whether an unknown reply is public; only then, and only if it surely is not, say it again."""
@@ -214,22 +194,22 @@ class DeliverWork:
         capabilities: Capabilities = connector.capabilities
         began = errand.first_sent_at or now
         if capabilities.send_class is SendClass.BLIND:
-            await self._to_person(errand, job, "the network cannot tell whether it was said")
+            await self._outcomes.to_person(errand, job, "the network cannot tell whether it was said")
             return
         try:
             found = await connector.find(errand.reply)
         except (RateLimited, Unavailable, AuthFailed, Rejected, AmbiguousWrite) as error:
-            await self._look_again(errand, job, self._later(error, self._pause(capabilities)))
+            await self._outcomes.looked(errand, job, self._later(error, self._pause(capabilities)))
             return
         metrics.readback.labels(network=errand.reply.target.channel, result="found" if found else "not_seen").inc()
         if found is not None:
-            await self._sent(errand, found, job)
+            await self._outcomes.sent(errand, found, job)
         elif capabilities.send_class is SendClass.KEYED:
             await self._again(connector, errand, job, most=KEYED_SENDS)
         elif now - (errand.last_sent_at or began) < capabilities.settle_after:
-            await self._look_again(errand, job, now + self._pause(capabilities))
+            await self._outcomes.looked(errand, job, now + self._pause(capabilities))
         elif capabilities.keyed_for is not None and now - began > capabilities.keyed_for:
-            await self._to_person(errand, job, "it was not seen, and the network has forgotten our key")
+            await self._outcomes.to_person(errand, job, "it was not seen, and the network has forgotten our key")
         else:
             most = MAX_SENDS if capabilities.keyed_for is None else TIMED_SENDS
             await self._again(connector, errand, job, most=most)
@@ -237,7 +217,7 @@ class DeliverWork:
     async def _again(self, connector: Any, errand: Errand, job: Job, *, most: int) -> None:
         if errand.attempts >= most:
             reason = f"it was tried {errand.attempts} times and nobody can tell whether it was said"
-            await self._to_person(errand, job, reason)
+            await self._outcomes.to_person(errand, job, reason)
             return
         gate = await self._gate(errand, job, NOBODY_KNOWS)
         if gate is None:
@@ -254,81 +234,26 @@ class DeliverWork:
     def _pause(capabilities: Capabilities) -> timedelta:
         return max(capabilities.settle_after / LOOKS, timedelta(milliseconds=50))
 
-    async def _sent(self, errand: Errand, outcome: Sent, job: Job) -> None:
-        await self._store.write(replies.sent, errand.id, outcome, now=self._clock(), job_id=job.id)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="sent").inc()
-        log.info("reply.sent", source=errand.source, reply=errand.id, attempts=errand.attempts)
-
-    async def _refused(self, errand: Errand, job: Job, reason: str) -> None:
-        aftermath = self._late(errand, "our reply was refused")
-        await self._store.write(
-            replies.refused, errand.id, reason, now=self._clock(), job_id=job.id, aftermath=aftermath
-        )
-        self._stream.wake(Stage.OPEN_TICKET)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="refused").inc()
-        log.warning("reply.refused", source=errand.source, reply=errand.id, why=reason)
-
     async def _unknown(self, connector: Any, errand: Errand, job: Job, reason: str, now: datetime) -> None:
         capabilities: Capabilities = connector.capabilities
         if capabilities.send_class is SendClass.BLIND:
-            await self._to_person(errand, job, reason)
+            await self._outcomes.to_person(errand, job, reason)
             return
-        look_at = now + self._pause(capabilities)
-        await self._store.write(replies.unknown, errand.id, reason, now=now, look_at=look_at, job_id=job.id)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="unknown").inc()
-        log.warning("reply.unknown", source=errand.source, reply=errand.id, why=reason)
-
-    async def _look_again(self, errand: Errand, job: Job, look_at: datetime) -> None:
-        await self._store.write(replies.looked, errand.id, now=self._clock(), look_at=look_at, job_id=job.id)
-
-    async def _postpone(self, errand: Errand, job: Job, reason: str, until: datetime) -> None:
-        await self._store.write(replies.postponed, errand.id, reason, due_at=until, job_id=job.id)
-
-    async def _to_person(self, errand: Errand, job: Job, reason: str) -> None:
-        aftermath = self._late(errand, NOBODY_KNOWS)
-        await self._store.write(
-            replies.to_person, errand.id, reason, now=self._clock(), job_id=job.id, aftermath=aftermath
-        )
-        self._stream.wake(Stage.OPEN_TICKET)
-        metrics.replies.labels(network=errand.reply.target.channel, outcome="person").inc()
-        log.warning("reply.person", source=errand.source, reply=errand.id, why=reason)
-
-    def _late(self, errand: Errand, what: str) -> Aftermath:
-        """Return what becomes of a post that the bot wanted to answer alone."""
-
-        def escalate(session: Any, reason: str) -> None:
-            if errand.case_id is None and errand.origin is Origin.BOT:
-                why = f"{what}: {reason}"
-                judge = partial(self.judge_late, why)
-                cases.escalate_late(session, errand.post_id, reason=why, judge=judge, now=self._clock())
-
-        return escalate
+        await self._outcomes.unknown(errand, job, reason, now=now, look_at=now + self._pause(capabilities))
 
     def _judge(self, standing: Standing) -> Objection | None:
         """Say what speaks against a reply as things stand now; pure but for the clock."""
         known, errand = standing.known, standing.errand
-        post, source = known.kept.post, known.kept.source
-        connector = self._connectors.get(source)
-        capabilities = GONE if connector is None else connector.capabilities
-        situation = Situation(
-            post=post,
-            source=source,
-            capabilities=capabilities,
+        situation = situation_of(
+            known,
+            self._connectors,
             now=self._clock(),
-            triage=known.triage,
-            thread=known.thread,
-            history=known.history,
-            answers=self._answers_now(standing, capabilities),
-            may_reply=connector.may_reply(post) if isinstance(connector, Replier) else None,
-            already_answered=known.already_answered,
-            auto_replies_24h=known.auto_replies_24h,
-            open_case=known.open_case,
-            opted_out_at=known.left.opted_out_at,
-            muted=known.left.muted,
-            own_names=known.own_names,
-            incident=known.incident,
+            answers=self._answers_now(standing),
             record=standing.record,
-            traffic=standing.lately.traffic(post, source, author_24h=known.to_author_24h),
+            lately=standing.lately,
+        )
+        situation = replace(
+            situation,
             is_deleted=known.kept.deleted,
             words=errand.reply.text,
             written_for=errand.target_revision,
@@ -336,14 +261,14 @@ class DeliverWork:
         words = Words(voice=Voice(errand.origin), is_edited=errand.is_edited, is_approved=errand.is_approved)
         return objection(situation, self._policy, words)
 
-    def _answers_now(self, standing: Standing, capabilities: Capabilities) -> Sequence[Candidate]:
+    def _answers_now(self, standing: Standing) -> Sequence[Candidate]:
         """Return the article that a reply came from, worded as it stands now; nothing when it is not in force."""
         article, errand, settings = standing.article, standing.errand, self._policy.settings
         if article is None or errand.article_id is None:
             return ()
-        spoken = Speech(
-            channel=standing.known.kept.post.channel, length=capabilities.length, markdown=capabilities.markdown
-        )
+        kept = standing.known.kept
+        able = capabilities_of(self._connectors, kept.source)
+        spoken = Speech(channel=kept.post.channel, length=able.length, markdown=able.markdown)
         wording = word(article, spoken, signature=settings.signature, slots=self._slots)
         return (
             Candidate(
@@ -356,26 +281,4 @@ class DeliverWork:
                 fits=wording.fits,
                 is_private_door=article.slug == settings.private.article,
             ),
-        )
-
-    def judge_late(self, reason: str, known: Known) -> Late:
-        """Return how a post goes to people, with everything known about it."""
-        connector = self._connectors.get(known.kept.source)
-        situation = Situation(
-            post=known.kept.post,
-            source=known.kept.source,
-            capabilities=GONE if connector is None else connector.capabilities,
-            now=self._clock(),
-            triage=known.triage,
-            thread=known.thread,
-            history=known.history,
-        )
-        queue = queue_for(situation, self._policy)
-        level = rank(situation, self._policy).level
-        return Late(
-            queue=queue,
-            priority=level,
-            due_at=due_at(situation.now, level, self._policy, asked_at=situation.post.created_at),
-            context=context_of(situation, [reason]),
-            desks=self._desks_for(queue),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -12,9 +12,10 @@ from typing import Protocol
 import structlog
 
 from bot import metrics
+from bot.stages.parts import Parts
+from bot.stages.situation import capabilities_of, situation_of
 from bot.store import cases, gathering, situations, surroundings
 from bot.store.cases import Decided, title_of
-from bot.store.engine import Store
 from bot.store.gathering import Watch
 from bot.store.jobs import Job
 from bot.store.lately import Lately
@@ -22,14 +23,11 @@ from bot.store.posts import errand, read_errand
 from bot.store.situations import Known
 from bot.store.surroundings import Surroundings
 from bot.store.tables import Stage
-from bot.stream.protocol import Stream
 from connectors.errors import ConnectorError
-from connectors.protocol import Capabilities, Connector, Replier, SendClass
-from connectors.registry import Clock
+from connectors.protocol import Capabilities
 from handoff.context import context_of
 from handoff.decision import AutoReply, Decision, Draft, Escalate, Ignore, decide, may_be_helped
 from handoff.incident import gathers, stands_alone, topics
-from handoff.policy import Policy
 from handoff.situation import Candidate, Situation
 
 log = structlog.get_logger()
@@ -38,9 +36,6 @@ THREAD_TIMEOUT_S = 20.0
 """A thread that takes longer, waiting for its turn included, is shown as far as it is known."""
 
 THREADS_AT_ONCE = 4
-
-GONE = Capabilities(send_class=SendClass.LISTEN_ONLY)
-"""What a source can do that is no longer in the config."""
 
 
 class Answers(Protocol):
@@ -51,38 +46,21 @@ class Answers(Protocol):
         ...
 
 
-class DesksFor(Protocol):
-    """Says which outside desks want the cases of a queue."""
-
-    def __call__(self, queue: str) -> Sequence[str]: ...
-
-
 class HandOffWork:
     """Decides about batches of posts. has_helper: a language model may be asked, later, for words that people read."""
 
     stage = Stage.HAND_OFF
     patience = 5
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        stream: Stream,
-        connectors: Mapping[str, Connector],
-        policy: Policy,
-        answers: Answers,
-        desks_for: DesksFor,
-        clock: Clock,
-        has_helper: bool = False,
-    ) -> None:
-        self._store = store
-        self._has_helper = has_helper
-        self._stream = stream
-        self._connectors = connectors
-        self._policy = policy
+    def __init__(self, parts: Parts, *, answers: Answers, has_helper: bool = False) -> None:
+        self._store = parts.store
+        self._stream = parts.stream
+        self._connectors = parts.connectors
+        self._policy = parts.policy
+        self._desks_for = parts.desks_for
+        self._clock = parts.clock
         self._answers = answers
-        self._desks_for = desks_for
-        self._clock = clock
+        self._has_helper = has_helper
         self._fetches = asyncio.Semaphore(THREADS_AT_ONCE)
 
     async def run(self, jobs: Sequence[Job]) -> None:
@@ -115,7 +93,7 @@ class HandOffWork:
         self, known: Sequence[Known], around: Surroundings, now: datetime, watch: Watch
     ) -> list[tuple[Known, Decided]]:
         """Decide in order; each decision knows those before it, which are in no table yet."""
-        capabilities = [self._capabilities(each.kept.source) for each in known]
+        capabilities = [capabilities_of(self._connectors, each.kept.source) for each in known]
         answers = self._answers(known, capabilities)
         thought = []
         said: Counter[tuple[int, str | None]] = Counter()
@@ -175,27 +153,8 @@ class HandOffWork:
         return decided
 
     def _situation(self, known: Known, answers: Sequence[Candidate], around: Surroundings, now: datetime) -> Situation:
-        post, source = known.kept.post, known.kept.source
-        connector = self._connectors.get(source)
-        return Situation(
-            post=post,
-            source=source,
-            capabilities=self._capabilities(source),
-            now=now,
-            triage=known.triage,
-            thread=known.thread,
-            history=known.history,
-            answers=answers,
-            may_reply=connector.may_reply(post) if isinstance(connector, Replier) else None,
-            already_answered=known.already_answered,
-            auto_replies_24h=known.auto_replies_24h,
-            open_case=known.open_case,
-            opted_out_at=known.left.opted_out_at,
-            muted=known.left.muted,
-            own_names=known.own_names,
-            incident=known.incident,
-            record=around.record(known),
-            traffic=around.lately.traffic(post, source, author_24h=known.to_author_24h),
+        return situation_of(
+            known, self._connectors, now=now, answers=answers, record=around.record(known), lately=around.lately
         )
 
     def _decided(self, known: Known, situation: Situation, decision: Decision, watch: Watch) -> Decided:
@@ -232,7 +191,3 @@ class HandOffWork:
             return about, None
         meaning = b"" if known.triage is None else known.triage.embedding
         return about, next((each.id for each in watch.watched if gathers(each, about, meaning)), None)
-
-    def _capabilities(self, source: str) -> Capabilities:
-        connector = self._connectors.get(source)
-        return GONE if connector is None else connector.capabilities

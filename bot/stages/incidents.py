@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from bot import metrics
+from bot.stages.parts import Parts
+from bot.stages.situation import late
 from bot.store import campaigns, incidents
-from bot.store.cases import Late
-from bot.store.engine import Store
-from bot.store.situations import Known
 from bot.store.tables import Stage
-from bot.stream.protocol import Stream
-from connectors.protocol import Connector
-from connectors.registry import Clock
 from handoff import burst
 from handoff.burst import Burst, Record, hour_of
 from handoff.knowledge.answer import Voice, word
 from handoff.knowledge.article import Article
 from handoff.knowledge.slots import NO_SLOTS, Slots
-from handoff.policy import Policy
 
 log = structlog.get_logger()
 
@@ -35,23 +31,13 @@ SEND_S = 3.0
 class Incidents:
     """Looks for bursts, and sends what people started."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        stream: Stream,
-        connectors: Mapping[str, Connector],
-        policy: Policy,
-        judge: Callable[[str, Known], Late],
-        clock: Clock,
-        slots: Slots = NO_SLOTS,
-    ) -> None:
-        self._store = store
-        self._stream = stream
-        self._connectors = connectors
-        self._policy = policy
-        self._judge = judge
-        self._clock = clock
+    def __init__(self, parts: Parts, *, slots: Slots = NO_SLOTS) -> None:
+        self._store = parts.store
+        self._stream = parts.stream
+        self._connectors = parts.connectors
+        self._policy = parts.policy
+        self._clock = parts.clock
+        self._judge = partial(late, parts)
         self._slots = slots
         # Past hours do not change, and reading four weeks of a busy topic takes a while: topic -> (hour, its hours).
         self._hours: dict[str, tuple[int, Mapping[int, int]]] = {}

@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from bot import metrics
+from bot.stages.situation import story_of
 from bot.store import jobs, tickets
 from bot.store.engine import Store
 from bot.store.jobs import Job
@@ -60,17 +61,15 @@ class OpenTicketWork:
     async def _one(self, job: Job) -> None:
         case_id, _, name = job.key.partition(".")
         desk = self._desks.get(name)
-        wanted = await self._store.read(tickets.wanted, int(case_id), name, now=self._clock())
+        now = self._clock()
+        wanted = await self._store.read(tickets.wanted, int(case_id), name, now=now)
         if wanted is None:
             await self._store.write(tickets.unwanted, int(case_id), name, now=self._clock(), job_id=job.id)
             return
         if desk is None:
             await self.give_up(job, f"no desk is called {name!r} any more")
             return
-        connector = self._connectors.get(wanted.situation.source)
-        situation = wanted.situation
-        if connector is not None:
-            situation = replace(situation, capabilities=connector.capabilities)
+        situation = story_of(wanted.known, self._connectors, now=now, answers=wanted.answers)
         case = wanted.case
         if self._public_url:
             case = replace(case, url=f"{self._public_url.rstrip('/')}/cases/{case_id}")

@@ -6,24 +6,22 @@ this: taking back must work while everything is stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
 from bot import metrics
+from bot.stages.parts import Parts
+from bot.stages.situation import late
 from bot.store import jobs, retractions
-from bot.store.cases import Late
-from bot.store.engine import Store
 from bot.store.jobs import Job
 from bot.store.retractions import Wanted
-from bot.store.situations import Known
 from bot.store.tables import ReplyState, Retracted, Stage
-from bot.stream.protocol import Stream
 from connectors.errors import AmbiguousWrite, AuthFailed, ConnectorError, RateLimited, Rejected, Unavailable
-from connectors.protocol import Connector, Replier, Retractor
-from connectors.registry import Clock
+from connectors.protocol import Replier, Retractor
 
 log = structlog.get_logger()
 
@@ -38,25 +36,17 @@ PATIENCE = timedelta(hours=24)
 
 
 class RetractWork:
-    """Deletes replies through their source's connector. judge: how a post goes to people, for a reason in words."""
+    """Deletes replies through their source's connector."""
 
     stage = Stage.RETRACT
     patience = 50
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        stream: Stream,
-        connectors: Mapping[str, Connector],
-        judge: Callable[[str, Known], Late],
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._stream = stream
-        self._connectors = connectors
-        self._judge = judge
-        self._clock = clock
+    def __init__(self, parts: Parts) -> None:
+        self._store = parts.store
+        self._stream = parts.stream
+        self._connectors = parts.connectors
+        self._clock = parts.clock
+        self._judge = partial(late, parts)
 
     async def run(self, jobs: Sequence[Job]) -> None:
         """Delete each."""

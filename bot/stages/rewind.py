@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.stages.answers import Knowledge
-from bot.stages.hand_off import GONE, DesksFor
+from bot.stages.parts import DesksFor
+from bot.stages.situation import situation_of
 from bot.store import articles, past, verdicts
 from bot.store.engine import Store
+from bot.store.lately import Lately
 from bot.store.past import Decided, Setting
 from bot.store.situations import Known
 from classifiers.triage import Text, Triage
-from connectors.protocol import Connector, Replier
+from connectors.protocol import Connector
 from connectors.registry import Clock
 from handoff.differences import EXAMPLES, Comparison, Report
 from handoff.earned import NOTHING, Record
@@ -27,7 +29,6 @@ from handoff.knowledge.search import Entry
 from handoff.knowledge.slots import Slots
 from handoff.policy import Policy
 from handoff.rewind import Moment, Rewind
-from handoff.situation import Situation
 
 BATCH = 200
 """Decisions read and taken anew together: so often progress is told, and the other work of the process goes on."""
@@ -157,22 +158,17 @@ class Rewinder:
             comparison.add(moment, rewound, now.rewind.policy, today=as_today, before=self._policy)
 
     def _moment(self, each: Decided) -> Moment:
-        post, source = each.kept.post, each.kept.source
-        connector = self._connectors.get(source)
-        gone = each.gone or (NO_SOURCE if connector is None else "")
-        situation = Situation(
-            post=post,
-            source=source,
-            capabilities=GONE if connector is None else connector.capabilities,
-            now=each.at,
+        gone = each.gone or ("" if each.kept.source in self._connectors else NO_SOURCE)
+        known = Known(
+            kept=each.kept,
             triage=each.triage,
             history=each.history,
-            may_reply=connector.may_reply(post) if isinstance(connector, Replier) else None,
             already_answered=each.already_answered,
-            opted_out_at=each.left.opted_out_at,
-            muted=each.left.muted,
+            left=each.left,
             own_names=each.own_names,
         )
+        # What people thought and what the bot said until then the rewind itself knows.
+        situation = situation_of(known, self._connectors, now=each.at, answers=(), record=NOTHING, lately=Lately())
         return Moment(
             number=each.number,
             post_id=each.kept.id,

@@ -15,14 +15,15 @@ import structlog
 from bot import metrics
 from bot.language_model import LanguageModel, LanguageModelError
 from bot.settings import LanguageModelSettings
-from bot.stages.hand_off import GONE, Answers
+from bot.stages.hand_off import Answers
+from bot.stages.situation import capabilities_of
 from bot.store import jobs as errands
 from bot.store import suggestions
 from bot.store.engine import Store
 from bot.store.jobs import Job
 from bot.store.suggestions import Limits, Made, Wanted
 from bot.store.tables import Stage
-from connectors.protocol import Capabilities, Connector
+from connectors.protocol import Connector
 from connectors.registry import Clock
 from handoff.drafting import asking
 from handoff.drafting.asking import Offer, Question
@@ -92,7 +93,8 @@ class SuggestWork:
 
     async def _offers(self, wanted: Wanted, now: datetime) -> list[Offer]:
         known = wanted.known
-        (found,) = await asyncio.to_thread(self._answers, [known], [self._capabilities(known.kept.source)])
+        able = capabilities_of(self._connectors, known.kept.source)
+        (found,) = await asyncio.to_thread(self._answers, [known], [able])
         worded = {each.article_id: each.wording for each in found if each.wording and not each.is_private_door}
         there = await self._store.read(suggestions.sources, list(worded), now=now, brand=self._brand)
         return [
@@ -140,8 +142,7 @@ class SuggestWork:
         return named, True
 
     async def _write(self, text: str, offer: Offer, wanted: Wanted) -> ModelText | None:
-        source = wanted.known.kept.source
-        rule = self._capabilities(source).length
+        rule = capabilities_of(self._connectors, wanted.known.kept.source).length
         most = USUAL_CHARS if rule is None else rule.limit - rule.reserve
         said = await self._ask(asking.writing(text, offer, language=offer.article.language, max_chars=most))
         return asking.drafted(said)
@@ -170,7 +171,3 @@ class SuggestWork:
         if self._trouble:
             log.info("language_model.recovered")
         self._trouble, self._rests_until = "", None
-
-    def _capabilities(self, source: str) -> Capabilities:
-        connector = self._connectors.get(source)
-        return GONE if connector is None else connector.capabilities

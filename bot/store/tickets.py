@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,20 +10,20 @@ from sqlmodel import Session, col, select
 
 from bot.store import cases, events, jobs
 from bot.store.posts import kept
-from bot.store.situations import known
+from bot.store.situations import Known, known
 from bot.store.tables import CasePostRow, PostRow, TicketRow
-from connectors.protocol import Capabilities, SendClass
 from handoff.case import Case
 from handoff.protocol import TicketRef
-from handoff.situation import Candidate, Situation
+from handoff.situation import Candidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A ticket to open: the case, and its situation as it stands now."""
+    """A ticket to open: the case, and its post as it is known now. answers: articles shown with the case."""
 
     case: Case
-    situation: Situation
+    known: Known
+    answers: Sequence[Candidate]
 
 
 def wanted(session: Session, case_id: int, desk: str, *, now: datetime) -> Wanted | None:
@@ -36,7 +37,6 @@ def wanted(session: Session, case_id: int, desk: str, *, now: datetime) -> Wante
     if post_id is None:
         return None
     here = kept(session, [post_id])[post_id]
-    around = known(session, {post_id: here.edits}, now=now)[post_id]
     # Shown at a desk that only listens; Harken composes anew whatever it says itself.
     answers = [
         Candidate(
@@ -49,17 +49,8 @@ def wanted(session: Session, case_id: int, desk: str, *, now: datetime) -> Wante
         )
         for each in context.get("answers", [])
     ]
-    situation = Situation(
-        post=here.post,
-        source=here.source,
-        capabilities=Capabilities(send_class=SendClass.LISTEN_ONLY),
-        now=now,
-        triage=around.triage,
-        thread=around.thread,
-        history=around.history,
-        answers=answers,
-    )
-    return Wanted(case=case, situation=situation)
+    around = known(session, {post_id: here.edits}, now=now)
+    return Wanted(case=case, known=around[post_id], answers=answers)
 
 
 def opened(session: Session, case_id: int, ticket: TicketRef, *, now: datetime, job_id: int) -> None:

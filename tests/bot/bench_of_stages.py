@@ -17,6 +17,7 @@ from bot.brakes.keeper import Brakes
 from bot.stages.deliver import DeliverWork
 from bot.stages.hand_off import HandOffWork
 from bot.stages.incidents import Incidents
+from bot.stages.parts import Parts
 from bot.stages.retract import RetractWork
 from bot.store import jobs, posts, triages
 from bot.store.engine import Store
@@ -29,7 +30,7 @@ from connectors.protocol import Capabilities, Page
 from handoff.knowledge.answer import Voice, word
 from handoff.knowledge.article import Article, parse
 from handoff.knowledge.search import Entry
-from handoff.policy import PolicySettings
+from handoff.policy import Policy, PolicySettings
 from handoff.situation import Candidate
 from tests.bot.factories import NOON, make_triage
 from tests.bot.speaker import Speaker
@@ -62,37 +63,20 @@ class Bench:
     def adopt(self, **settings: Any) -> None:
         """Let this be the policy from now on, as after a restart with another config."""
         policy = PolicySettings.model_validate(settings).policy()
-        self.hand_off = HandOffWork(
+        self.parts = self.parts_for(policy)
+        self.hand_off = HandOffWork(self.parts, answers=self._answers)
+        self.deliver_work = DeliverWork(self.parts, brakes=self.brakes)
+        self.incidents = Incidents(self.parts)
+        self.retract_work = RetractWork(self.parts)
+
+    def parts_for(self, policy: Policy) -> Parts:
+        """Return what the stages are made of, under *policy*."""
+        return Parts(
             store=self.store,
             stream=self.stream,
             connectors={"x": self.speaker},
             policy=policy,
-            answers=self._answers,
             desks_for=lambda queue: self.desks,
-            clock=lambda: self.now,
-        )
-        self.deliver_work = DeliverWork(
-            store=self.store,
-            stream=self.stream,
-            connectors={"x": self.speaker},
-            policy=policy,
-            desks_for=lambda queue: self.desks,
-            clock=lambda: self.now,
-            brakes=self.brakes,
-        )
-        self.incidents = Incidents(
-            store=self.store,
-            stream=self.stream,
-            connectors={"x": self.speaker},
-            policy=policy,
-            judge=self.deliver_work.judge_late,
-            clock=lambda: self.now,
-        )
-        self.retract_work = RetractWork(
-            store=self.store,
-            stream=self.stream,
-            connectors={"x": self.speaker},
-            judge=self.deliver_work.judge_late,
             clock=lambda: self.now,
         )
 

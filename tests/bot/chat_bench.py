@@ -75,21 +75,20 @@ class ChatBench(Bench):
         if self.articles is None:
             self.write_article(*self.shelf)
         self.load()
-        common: dict[str, Any] = {
-            "store": self.store,
-            "connectors": {"x": self.speaker},
-            "policy": policy,
-            "clock": lambda: self.now,
-        }
-        flow: dict[str, Any] = {"stream": self.stream, "desks_for": lambda queue: self.desks}
-        self.hand_off = HandOffWork(**common, **flow, answers=self.knowledge, has_helper=True)
-        self.deliver_work = DeliverWork(**common, **flow, brakes=self.brakes, slots=self.slots)
-        del common["policy"]
+        self.parts = self.parts_for(policy)
+        self.hand_off = HandOffWork(self.parts, answers=self.knowledge, has_helper=True)
+        self.deliver_work = DeliverWork(self.parts, brakes=self.brakes, slots=self.slots)
         options = {"url": self.chat.base_url, "model": "lark-1", "key": KEY, "timeout_s": 2, **self.options}
         self.model_settings = LanguageModelSettings.model_validate(options)
         self.model = LanguageModel(self.model_settings)
         self.suggesting = SuggestWork(
-            **common, model=self.model, settings=self.model_settings, brand="Lark", answers=self.knowledge
+            store=self.store,
+            model=self.model,
+            settings=self.model_settings,
+            connectors=self.parts.connectors,
+            brand="Lark",
+            answers=self.knowledge,
+            clock=self.parts.clock,
         )
 
     def load(self) -> None:

@@ -11,6 +11,7 @@ from sqlmodel import Session, select
 
 from bot.stages.answers import Knowledge
 from bot.stages.hand_off import HandOffWork
+from bot.stages.parts import Parts
 from bot.stages.rewind import Asked, Rewinder
 from bot.store import articles, jobs, lately, posts, triages
 from bot.store.engine import Store
@@ -104,16 +105,15 @@ class Yesterday:
 
     async def decide(self) -> None:
         """Decide about all that waits, and say what the bot says alone."""
-        stream = TableStream(self.store, clock=self.clock, holder="test")
-        work = HandOffWork(
+        parts = Parts(
             store=self.store,
-            stream=stream,
+            stream=TableStream(self.store, clock=self.clock, holder="test"),
             connectors={"x": self.speaker},
             policy=self.policy,
-            answers=self.knowledge,
             desks_for=lambda queue: self.desks,
             clock=self.clock,
         )
+        work = HandOffWork(parts, answers=self.knowledge)
         waiting = self.store.write_now(jobs.claim, Stage.HAND_OFF, holder="test", now=self.clock(), limit=100)
         await work.run(waiting)
         self.clock.advance(seconds=1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 import pytest
 from sqlmodel import Session, col, select
 
+from bot.stages.situation import late
 from bot.store import campaigns, drafts, incidents, jobs, people, replies, wishes
 from bot.store.engine import Store
 from bot.store.incidents import IncidentView
@@ -323,7 +325,7 @@ async def test_two_workers_that_see_the_same_burst_open_one_incident(store: Stor
             incidents.open_one,
             found,
             settings=scene.incidents._policy.settings.incidents,
-            judge=scene.deliver_work.judge_late,
+            judge=partial(late, scene.parts),
             now=scene.now,
         )
     assert len(store.read_now(lambda session: session.exec(select(IncidentRow)).all())) == 1
