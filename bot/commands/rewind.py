@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import orjson
 
 from bot.commands.knowledge import warm
 from bot.commands.options import past_store, with_settings
+from bot.commands.taught import wear_in_service
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def rewind(
 
 async def _rewind(settings: Settings, store: Store, asked: Asked, progress: Callable[[int, int], None]) -> Report:
     from bot.app import make_rewinder, now
+    from classifiers.errors import Unteachable
 
     async with AsyncExitStack() as stack:
         engine: ClassifierEmbedder | None = None
@@ -104,6 +106,9 @@ async def _rewind(settings: Settings, store: Store, asked: Asked, progress: Call
             nonlocal engine
             if engine is None:  # most rewinds need no model: posts and articles are stored with their vectors
                 engine = await stack.enter_async_context(warm(settings))
+                if asked.rejudge:  # by what the daemon judges with; an engine of rules wears nothing
+                    with suppress(Unteachable):
+                        await wear_in_service(store, engine)
             return engine
 
         async def embed(texts: Sequence[str]) -> Sequence[bytes]:
