@@ -228,7 +228,18 @@ def cause(before: Rewound, policy: Policy, now: Rewound, asked: Policy) -> str:
         return _words(stricter[0], objects)
     if looser and not is_stricter:
         return f"this holds no more: {_words(looser[0], objected)}"
-    return _answered(before, policy, now, asked) or plain(now.decision.reasons[0])
+    judged = _judged(before.situation, now.situation)
+    if judged and before.way is not now.way:
+        return judged
+    return _answered(before, policy, now, asked) or judged or plain(now.decision.reasons[0])
+
+
+def _judged(before: Situation, now: Situation) -> str:
+    """Return what it is taken for now, "" when that is as before."""
+    was, would = before.triage, now.triage
+    if was is None or would is None or was.intent.label == would.intent.label:
+        return ""
+    return f"it is judged {would.intent.label} rather than {was.intent.label}"
 
 
 def _answered(before: Rewound, policy: Policy, now: Rewound, asked: Policy) -> str:

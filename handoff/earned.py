@@ -11,8 +11,8 @@ Z95 = 1.959964
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Answers of one intent on one source that people have judged. wrong: edited, discarded, on a corrected intent, or
-    followed by a complaint. pending: said, and too young to know."""
+    """Answers of one intent on one source that people have judged. wrong: edited, discarded, passed over for
+    a person's own words, on a corrected intent, or followed by a complaint. pending: said, and too young to know."""
 
     observed: int = 0
     wrong: int = 0

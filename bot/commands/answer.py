@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.commands.answer_rows import Asked, answer_rows, searching
-from bot.commands.knowledge import warm
+from bot.commands.answer_rows import Asked, answer_rows, judging, searching
 from bot.commands.options import with_settings
+from bot.commands.taught import with_taught
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Explanation:
 )
 @click.option("--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Rows out; default: stdout.")
 @click.argument("question", required=False)
+@with_taught
 @with_settings
 def answer(
     settings: Settings,
@@ -64,6 +65,7 @@ def answer(
     rows: Path | None,
     target: Path | None,
     question: str | None,
+    taught: bool,
 ) -> None:
     """Print article, confidence and the exact text that QUESTION would get, or why it would get none.
 
@@ -75,18 +77,18 @@ def answer(
         raise click.UsageError("give either one QUESTION or --input FILE")
     if rows is not None:
         _, capabilities, _ = _place(settings, channel, source)
-        answer_rows(settings, Asked(channel, capabilities, folder), rows, target)
+        answer_rows(settings, Asked(channel, capabilities, folder, taught=taught), rows, target)
         return
     if target is not None:
         raise click.UsageError("--output goes with --input FILE")
     if question is None or not question.strip():
         raise click.UsageError("the question is empty; write what a customer would")
-    for line in asyncio.run(_answer(settings, channel, source, folder, question)):
+    for line in asyncio.run(_answer(settings, channel, source, folder, question, taught=taught)):
         click.echo(line)
 
 
 async def _answer(
-    settings: Settings, channel: str, source: str | None, folder: Path | None, question: str
+    settings: Settings, channel: str, source: str | None, folder: Path | None, question: str, *, taught: bool
 ) -> list[str]:
     from bot.app import make_policy, make_standards, ready_store
     from bot.store import verdicts
@@ -94,7 +96,7 @@ async def _answer(
 
     policy = make_policy(settings)
     name, capabilities, notes = _place(settings, channel, source)
-    async with warm(settings) as engine, searching(settings, engine, folder) as (index, more):
+    async with judging(settings, taught=taught) as (engine, worn), searching(settings, engine, folder) as (index, more):
         now = datetime.now(UTC)
         with ready_store(settings) as store:
             records = await store.read(verdicts.everything, now=now, within=policy.judged_within)
@@ -109,7 +111,7 @@ async def _answer(
             now=now,
             records=records,
         )
-    return [*notes, *more, *told(explanation)]
+    return [*notes, *worn, *more, *told(explanation)]
 
 
 def _place(settings: Settings, channel: str, source: str | None) -> tuple[str, Capabilities, list[str]]:

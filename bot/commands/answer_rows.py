@@ -15,6 +15,7 @@ import click
 import orjson
 
 from bot.commands.knowledge import warm
+from bot.commands.taught import wear_taught
 from bot.commands.triage import read_row, reading, writing
 from bot.settings import ConfigError, Settings
 
@@ -29,11 +30,19 @@ BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where it would be said, and the folder to answer from; None for the store."""
+    """Where it would be said, the folder to answer from, None for the store; and whether taught heads judge."""
 
     channel: str
     capabilities: Capabilities
     folder: Path | None
+    taught: bool = False
+
+
+@asynccontextmanager
+async def judging(settings: Settings, *, taught: bool) -> AsyncIterator[tuple[ClassifierEmbedder, list[str]]]:
+    """Give the configured engine, warm, and a note where what corrections taught judges."""
+    async with warm(settings) as engine:
+        yield engine, [f"Judged by {await wear_taught(settings, engine)}."] if taught else []
 
 
 @asynccontextmanager
@@ -91,8 +100,11 @@ async def _answer_rows(settings: Settings, asked: Asked, lines: IO[bytes], out: 
 
     policy = make_policy(settings).settings
     voice = Voice(channel=asked.channel, length=asked.capabilities.length, markdown=asked.capabilities.markdown)
-    async with warm(settings) as engine, searching(settings, engine, asked.folder) as (index, notes):
-        for note in notes:
+    async with (
+        judging(settings, taught=asked.taught) as (engine, worn),
+        searching(settings, engine, asked.folder) as (index, notes),
+    ):
+        for note in (*worn, *notes):
             click.echo(note, err=True)
         answers = Answers(index, signature=policy.signature, slots=make_standards(settings).slots)
         rows = _questions(lines)

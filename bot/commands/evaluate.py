@@ -22,12 +22,12 @@ from bot.commands.evaluate_knowledge import knowledge
 from bot.commands.figures import Figures
 from bot.commands.machine import machine
 from bot.commands.options import with_settings
+from bot.commands.taught import OPTION, wear_taught, with_taught
 from bot.settings import Settings
 
 if TYPE_CHECKING:
     from classifiers.evaluate import Measured
     from classifiers.labelled import Labelled
-    from classifiers.registry import ClassifierEmbedder
     from classifiers.triage import Triage
 
 HEADS = ("sentiment", "intent", "urgency", "toxicity", "spam", "language")
@@ -38,13 +38,14 @@ SHARED = "HARKEN_SHARED"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the command line asks for. kind: of engine; folder: for the report and pictures."""
+    """What the command line asks for. kind: of engine; folder: for the report and pictures; taught: what judges."""
 
     head: str | None
     kind: str | None
     limit: int | None
     folder: Path | None
     document: Path | None
+    taught: bool
 
 
 @click.group(invoke_without_command=True)
@@ -67,15 +68,20 @@ class Asked:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Markdown file whose figures are replaced; default: stdout. For validation sets only.",
 )
+@with_taught
 @with_settings
 def evaluate(settings: Settings, source: Path | None, data: Path | None, **options: Any) -> None:
     """Measure the labels on JSON Lines rows {"text", "intent", "sentiment", ...}, each with a right label.
 
     Without rows: on every validation set in --data, or in the folder data of $HARKEN_SHARED.
     """
-    if click.get_current_context().invoked_subcommand is not None:
-        return
     asked = Asked(**options)
+    if click.get_current_context().invoked_subcommand is not None:
+        if asked.taught:
+            raise click.UsageError(
+                f"{OPTION} goes with labels; articles are found by the encoder, which nobody teaches"
+            )
+        return
     if source is not None and data is not None:
         raise click.UsageError("--input measures one file, --data many sets: name one of them")
     sets = _sets_asked_for(source, data)
@@ -115,7 +121,7 @@ def _measure_rows(settings: Settings, source: Path | None, asked: Asked) -> None
     rows = evenly(_read_rows(source, asked.head), asked.limit)
     if not rows:
         raise click.UsageError("there is no row to measure on; a row is an object with a text and a right label")
-    answers = asyncio.run(_judge(engines.make(settings, asked.kind), rows))
+    answers = asyncio.run(_judge(settings, asked, rows))
     made = reports(rows, answers)
     for line in wording.terminal(made, answers[0].model):
         click.echo(line)
@@ -144,7 +150,7 @@ def _measure_sets(settings: Settings, data: Path, asked: Asked) -> None:
         # Minutes of work are not to end in a document that cannot be written.
         _in_place(asked.document, "")
     rows = _read_sets(data, asked.head, asked.limit)
-    answers = asyncio.run(_judge(engines.make(settings, asked.kind), [row for each in rows.values() for row in each]))
+    answers = asyncio.run(_judge(settings, asked, [row for each in rows.values() for row in each]))
     figures = _figures(_reports(rows, answers), answers[0].model, data, asked)
     if asked.folder is not None:
         drawn = {
@@ -208,13 +214,16 @@ def _reports(rows: Mapping[str, Sequence[Labelled]], answers: Sequence[Triage]) 
     return made
 
 
-async def _judge(engine: ClassifierEmbedder, rows: Sequence[Labelled]) -> list[Triage]:
+async def _judge(settings: Settings, asked: Asked, rows: Sequence[Labelled]) -> list[Triage]:
     from tqdm import tqdm
 
     from classifiers.triage import Text
 
+    engine = engines.make(settings, asked.kind)
     answers: list[Triage] = []
     try:
+        if asked.taught:
+            await wear_taught(settings, engine)
         with tqdm(total=len(rows), unit="text", disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
             for start in range(0, len(rows), BATCH):
                 texts = [Text(id=row.id, text=row.text) for row in rows[start : start + BATCH]]
@@ -233,10 +242,12 @@ def _command(data: Path) -> str:
     words = ["harken", "evaluate"]
     for option in context.command.params:
         value = values.get(str(option.name))
-        if value is None:
+        if value is None or value is False:
             continue
         if option.name == "data" and shared and (Path(shared) / "data").resolve() == data.resolve():
             words += ["--data", f'"${SHARED}/data"']
+        elif value is True:
+            words.append(option.opts[0])
         else:
             words += [option.opts[0], shlex.quote(str(value))]
     return " ".join(words)

@@ -39,6 +39,31 @@ def command_store(settings: Settings) -> Iterator[Store]:
 
 
 @contextmanager
+def past_store(settings: Settings, *, without: str) -> Iterator[Store]:
+    """Give the store to be read; nothing is made or upgraded. Raises StoreError, saying what to run.
+
+    without: what there cannot be where there is no store, such as "there is no past".
+    """
+    from bot.app import open_store
+    from bot.store import migrate
+    from bot.store.engine import StoreError, is_absent
+
+    absent = StoreError(f"there is no store yet, so {without}; run: harken run")
+    if is_absent(settings.store.url.get_secret_value()):
+        raise absent
+    store = open_store(settings)
+    try:
+        revision = store.read_now(migrate.read_current)
+        if revision is None:
+            raise absent
+        if revision != migrate.head():
+            raise StoreError("the store has another schema than this version speaks; run: harken db upgrade")
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
 def refusals() -> Iterator[None]:
     """Say what the store refuses as the command line says things."""
     from bot.store.refusals import RefusedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ import click
 import orjson
 
 from bot.commands.knowledge import warm
-from bot.commands.options import with_settings
+from bot.commands.options import past_store, with_settings
+from bot.commands.taught import wear_in_service
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def rewind(
         rejudge=rejudge,
         examples=examples,
     )
-    with _store(settings) as store, _telling() as progress:
+    with past_store(settings, without="there is no past") as store, _telling() as progress:
         report = asyncio.run(_rewind(settings, store, asked, progress))
     if as_json:
         click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
@@ -96,6 +97,7 @@ def rewind(
 
 async def _rewind(settings: Settings, store: Store, asked: Asked, progress: Callable[[int, int], None]) -> Report:
     from bot.app import make_rewinder, now
+    from classifiers.errors import Unteachable
 
     async with AsyncExitStack() as stack:
         engine: ClassifierEmbedder | None = None
@@ -104,6 +106,9 @@ async def _rewind(settings: Settings, store: Store, asked: Asked, progress: Call
             nonlocal engine
             if engine is None:  # most rewinds need no model: posts and articles are stored with their vectors
                 engine = await stack.enter_async_context(warm(settings))
+                if asked.rejudge:  # by what the daemon judges with; an engine of rules wears nothing
+                    with suppress(Unteachable):
+                        await wear_in_service(store, engine)
             return engine
 
         async def embed(texts: Sequence[str]) -> Sequence[bytes]:
@@ -124,25 +129,6 @@ def _load(folder: Path) -> list[Article]:
         return load_all(folder)
     except ArticleError as error:
         raise click.UsageError("--articles " + "\n".join(error.problems)) from error
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    """Give the store to look at; nothing is made or upgraded. Raises StoreError, saying what to run."""
-    from bot.app import open_store
-    from bot.store import migrate
-    from bot.store.engine import StoreError
-
-    url = settings.store.url.get_secret_value()
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///").partition("?")[0]).exists():
-        raise StoreError("there is no store yet, so there is no past; run: harken run")
-    store = open_store(settings)
-    try:
-        if not migrate.is_current(store):
-            raise StoreError("the store has another schema than this version speaks; run: harken db upgrade")
-        yield store
-    finally:
-        store.close()
 
 
 @contextmanager

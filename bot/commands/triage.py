@@ -17,6 +17,7 @@ import orjson
 
 from bot.commands import engine as engines
 from bot.commands.options import with_settings
+from bot.commands.taught import wear_taught, with_taught
 from bot.settings import Settings
 from classifiers.errors import ClassifierError
 
@@ -39,9 +40,16 @@ LABELS = ("sentiment", "intent", "urgency", "toxicity", "spam", "language")
 @click.option("--engine", "kind", help="transformer or keywords; default: as configured.")
 @click.option("--why", "reasons", is_flag=True, help="Say which words made each label; slower, a text at a time.")
 @click.option("--batch", type=click.IntRange(1, 100_000), default=512, show_default=True, help="Rows judged at a time.")
+@with_taught
 @with_settings
 def triage(
-    settings: Settings, source: Path | None, target: Path | None, kind: str | None, reasons: bool, batch: int
+    settings: Settings,
+    source: Path | None,
+    target: Path | None,
+    kind: str | None,
+    reasons: bool,
+    batch: int,
+    taught: bool,
 ) -> None:
     """Label texts: rows {"id", "text"} in JSON Lines in, the same ids with their labels out, in the same order.
 
@@ -53,6 +61,8 @@ def triage(
 
     async def label(rows: IO[bytes], out: IO[bytes], advance: Callable[[int], Any]) -> None:
         try:
+            if taught:
+                click.echo(f"judged by {await wear_taught(settings, engine)}", err=True)
             for ids, texts, size in _batches(rows, batch):
                 out.writelines(await (_explained if reasons else _judged)(engine, ids, texts))
                 out.flush()

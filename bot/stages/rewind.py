@@ -18,6 +18,7 @@ from bot.store.engine import Store
 from bot.store.lately import Lately
 from bot.store.past import Decided, Setting
 from bot.store.situations import Known
+from classifiers.errors import ModelFailed
 from classifiers.triage import Text, Triage
 from connectors.protocol import Connector
 from connectors.registry import Clock
@@ -131,7 +132,7 @@ class Rewinder:
     def _take(
         self,
         found: Sequence[Decided],
-        fresh: Mapping[int, Triage],
+        fresh: Mapping[int, Triage | None],
         now: _Side,
         today: _Side | None,
         comparison: Comparison,
@@ -201,19 +202,22 @@ class Rewinder:
         return _Side(rewind, Shelf(policy, entries, self._slots))
 
     async def _entries(self, asked: Asked, stored: Sequence[Entry]) -> Sequence[Entry]:
-        """Return the articles to answer from; what is stored word by word has its vectors already."""
-        if asked.articles is None:
+        """Return the articles to answer from; what is stored word by word has its vectors already.
+
+        Posts that are judged anew have vectors of the model that judges, so articles get theirs from it as well.
+        """
+        if asked.articles is None and not asked.rejudge:
             return [each for each in stored if each.article.slug not in asked.without]
         wanted = [
             each
-            for each in asked.articles
+            for each in ([each.article for each in stored] if asked.articles is None else asked.articles)
             if each.state is ArticleState.PUBLISHED
             and each.audience is Audience.PUBLIC
             and each.brand in ("", self._brand)
             and each.slug not in asked.without
         ]
         ids = {(each.article.slug, each.article.locale): each.id for each in stored}
-        known = {each.article.passages: each.vectors for each in stored}
+        known = {} if asked.rejudge else {each.article.passages: each.vectors for each in stored}
         fresh = [passage for each in wanted if each.passages not in known for passage in each.passages]
         made: list[bytes] = []
         for start in range(0, len(fresh), EMBED_BATCH):
@@ -227,16 +231,25 @@ class Rewinder:
             entries.append(Entry(id=ids.get((each.slug, each.locale), -1 - number), article=each, vectors=whole))
         return entries
 
-    async def _rejudged(self, found: Sequence[Decided]) -> dict[int, Triage]:
-        """Return the labels that the model in service gives, by number."""
+    async def _rejudged(self, found: Sequence[Decided]) -> dict[int, Triage | None]:
+        """Return the labels that the model in service gives, by number; None where it breaks on the post alone."""
         whole = [each for each in found if not each.gone]
         texts = []
         for each in whole:
             post = each.kept.post
             text = f"{post.title}\n{post.text}" if post.title else post.text
             texts.append(Text(id=str(each.kept.id), text=text, language=post.language))
-        judged = await self._judge(texts)
+        judged = await self._judged(texts) if texts else []
         return {each.number: triage for each, triage in zip(whole, judged, strict=True)}
+
+    async def _judged(self, texts: Sequence[Text]) -> list[Triage | None]:
+        """Judge *texts* as the stage does: where the model breaks on a batch, one by one."""
+        try:
+            return [*await self._judge(texts)]
+        except ModelFailed:
+            if len(texts) == 1:
+                return [None]
+        return [triage for text in texts for triage in await self._judged([text])]
 
 
 class Shelf:

@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 SAFE_SQLITE = (3, 51, 3)
 
+BAD_URL = "store.url is no database URL; write sqlite:///var/harken.db, or postgresql://..."
+
 
 class StoreError(Exception):
     """The store cannot be used; the message says what to do."""
@@ -48,9 +50,7 @@ class Store:
         try:
             self.url = sa.make_url(url)
         except (sa.exc.ArgumentError, ValueError) as error:
-            raise StoreError(
-                "store.url is no database URL; write sqlite:///var/harken.db, or postgresql://..."
-            ) from error
+            raise StoreError(BAD_URL) from error
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if not self.is_sqlite and self.url.get_backend_name() != "postgresql":
             raise StoreError(f"store.url names {self.url.get_backend_name()!r}; sqlite and postgresql are supported")
@@ -167,6 +167,26 @@ def _make_private(path: str) -> None:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise StoreError(f"store.url: {path!r} cannot be opened: {why}") from error
+
+
+def is_absent(url: str) -> bool:
+    """Say whether *url* names a file that is not there or empty: to open it would be to make a database.
+
+    Raises StoreError when it is no database URL.
+    """
+    try:
+        made = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise StoreError(BAD_URL) from error
+    path = made.database or ""
+    if made.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
+        return False
+    try:
+        return Path(path).stat().st_size == 0
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):  # there is something, and whoever opens it says what is wrong with it
+        return False
 
 
 def masked_url(url: str) -> str:

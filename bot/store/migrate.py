@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlmodel import Session
 
 from bot.store.engine import Store, StoreError
 from bot.store.turns import Turn, take_turn
@@ -33,6 +34,11 @@ def current(store: Store) -> str | None:
     """Return the revision the database has, None for an empty one."""
     with store.schema() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def read_current(session: Session) -> str | None:
+    """Return the revision the database has, None for an empty one; through the door that only reads."""
+    return MigrationContext.configure(session.connection()).get_current_revision()
 
 
 def is_current(store: Store) -> bool:

@@ -172,6 +172,12 @@ def in_service(session: Session, *, model: str) -> InService | None:
     return None if row is None else InService(number=row.id or 0, change=row.change, figures=row.figures)
 
 
+def newest_active(session: Session) -> tuple[int, str] | None:
+    """Return number and model of the newest revision that is in service for any model."""
+    row = session.exec(_newest_active()).first()
+    return None if row is None else (row.id or 0, row.model)
+
+
 def number_in_service(session: Session, *, model: str) -> int:
     """Return the number of the revision that judges with *model*, 0 for the shipped heads."""
     return session.exec(_active(model).with_only_columns(col(HeadRevisionRow.id))).first() or 0
@@ -225,8 +231,7 @@ def undo(session: Session, *, user_id: int | None, now: datetime) -> RevisionVie
 
     Raises Conflict when none is active.
     """
-    query = select(HeadRevisionRow).where(HeadRevisionRow.state == RevisionState.ACTIVE)
-    row = session.exec(query.order_by(col(HeadRevisionRow.id).desc()).limit(1)).first()
+    row = session.exec(_newest_active()).first()
     if row is None:
         raise Conflict("nothing that was taught is in service; the shipped heads judge")
     _decide(session, row, RevisionState.UNDONE, user_id, now)
@@ -239,13 +244,13 @@ def revisions(session: Session) -> list[RevisionView]:
     return _revisions(session, rows)
 
 
+def _newest_active() -> Any:
+    query = select(HeadRevisionRow).where(HeadRevisionRow.state == RevisionState.ACTIVE)
+    return query.order_by(col(HeadRevisionRow.id).desc()).limit(1)
+
+
 def _active(model: str) -> Any:
-    return (
-        select(HeadRevisionRow)
-        .where(HeadRevisionRow.model == model, HeadRevisionRow.state == RevisionState.ACTIVE)
-        .order_by(col(HeadRevisionRow.id).desc())
-        .limit(1)
-    )
+    return _newest_active().where(HeadRevisionRow.model == model)
 
 
 def _decide(session: Session, row: HeadRevisionRow, state: RevisionState, user_id: int | None, now: datetime) -> None:

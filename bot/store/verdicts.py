@@ -1,8 +1,9 @@
 """What people thought of the answers to each intent on each source: counted from what they did, never asked for.
 
-Right: a draft approved as it was; an automatic reply that met no complaint for SETTLED. Wrong: a draft edited or
-discarded; an answer to a post whose intent somebody corrected, unless a lead rejected that; an answer after which its
-author complained or asked for a person in the same conversation.
+Right: a draft approved as it was, or said word for word by a person; an automatic reply that met no complaint for
+SETTLED. Wrong: a draft edited, discarded, or passed over for a person's own reply in its case; an answer to a post
+whose intent somebody corrected, unless a lead rejected that; an answer after which its author complained or asked for a
+person in the same conversation. A draft counts once; passed over and approved all the same, it was approved.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ def judgements(session: Session, *, since: datetime) -> dict[Pair, list[Judgemen
             _reply.c.approved_by,
             _reply.c.is_edited,
             _is_discarded().label("discarded"),
+            _first_own_reply().label("passed_at"),
+            _first_own_reply(same_words=True).label("repeated_at"),
             first_correction.label("corrected_at"),
             _first_complaint().label("complained_at"),
         )
@@ -105,10 +108,14 @@ def _judgement(row: Any, told_at: datetime | None) -> Judgement:
             wrong_at=max(min(wrong), said) if wrong else None,
             settles_at=said + SETTLED,
         )
-    if row.approved_by is None and not row.discarded:  # nobody used it, but its intent was corrected
+    is_passed = row.approved_by is None and row.passed_at is not None
+    if row.approved_by is None and not row.discarded and not is_passed:  # unused, but its intent was corrected
         return Judgement(made_at=row.created_at, counts_at=row.corrected_at, wrong_at=row.corrected_at)
-    judged = told_at or row.created_at
-    if row.is_edited or row.discarded:
+    acts = [at for at in (told_at, row.passed_at if is_passed else None) if at is not None]
+    judged = min(acts, default=row.created_at)
+    is_taken = row.approved_by is not None and not row.is_edited
+    is_repeated = row.approved_by is None and row.repeated_at is not None
+    if not is_taken and not is_repeated:
         wrong.append(judged)
     # A correction counts from its own time on, also before the draft was approved.
     counts = judged if row.corrected_at is None or row.discarded else min(judged, row.corrected_at)
@@ -130,7 +137,7 @@ def _record(session: Session, pair: Pair, now: datetime, within: timedelta) -> R
     corrected, complained = _corrected(), _complained()
     query = (
         sa.select(
-            sa.or_(_reply.c.is_edited, _is_discarded(), corrected, complained).label("wrong"),
+            sa.or_(_is_turned_down(), corrected, complained).label("wrong"),
             _reply.c.origin,
             _reply.c.sent_at,
         )
@@ -159,13 +166,68 @@ def _is_discarded() -> sa.ColumnElement[bool]:
     return sa.and_(_reply.c.state == ReplyState.CANCELLED, _reply.c.reason == DISCARDED)
 
 
+def _is_passed_over() -> sa.ColumnElement[bool]:
+    """A person answered in the draft's case while it waited, and nobody approved it before or after."""
+    is_unused = sa.and_(_reply.c.origin == Origin.DRAFT, _reply.c.approved_by.is_(None))
+    return sa.and_(is_unused, sa.exists().where(*_own_replies()[1]))
+
+
+def _is_turned_down() -> sa.ColumnElement[bool]:
+    """A person had it before them and wanted other words. Who wrote its very words themselves took it."""
+    is_repeated = sa.exists().where(*_own_replies(same_words=True)[1])
+    return sa.or_(
+        sa.and_(_reply.c.approved_by.is_not(None), _reply.c.is_edited),
+        sa.and_(sa.or_(_is_discarded(), _is_passed_over()), sa.not_(is_repeated)),
+    )
+
+
+def _first_own_reply(*, same_words: bool = False) -> sa.ScalarSelect[datetime]:
+    said_at, conditions = _own_replies(same_words=same_words)
+    return sa.select(sa.func.min(said_at)).where(*conditions).correlate(_reply).scalar_subquery()
+
+
+def _own_replies(*, same_words: bool = False) -> tuple[sa.ColumnElement[datetime], list[sa.ColumnElement[bool]]]:
+    """Return when a person sent words of their own in the draft's case, and the conditions that it waited then.
+
+    same_words: only words that are those of the draft as it was prepared. A draft that was withdrawn before (the post
+    was edited or deleted, an incident took it) was before nobody's eyes.
+    """
+    own, sent, gone = _reply.alias("own"), _event.alias("sent"), _event.alias("gone")
+    is_gone = (
+        sa.exists()
+        .where(
+            gone.c.post_id == _reply.c.post_id,
+            gone.c.reply_id == _reply.c.id,
+            gone.c.kind == "reply.cancelled",
+            gone.c.id < sent.c.id,
+        )
+        .correlate(_reply, sent)
+    )
+    conditions = [
+        own.c.case_id == _reply.c.case_id,
+        own.c.origin == Origin.AGENT,
+        sent.c.case_id == own.c.case_id,
+        sent.c.reply_id == own.c.id,
+        sent.c.kind == "reply.approved",
+        sent.c.at >= _reply.c.created_at,
+        sa.not_(is_gone),
+    ]
+    if same_words:
+        conditions.append(own.c.text == sa.func.coalesce(_reply.c.prepared, _reply.c.text))
+    return sent.c.at, conditions
+
+
 def _counted(corrected: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Return the condition for answers that people judged, or that will be settled."""
     is_alive = _reply.c.state != ReplyState.CANCELLED
     return sa.or_(
         sa.and_(
             _reply.c.origin == Origin.DRAFT,
-            sa.or_(_is_discarded(), sa.and_(is_alive, sa.or_(_reply.c.approved_by.is_not(None), corrected))),
+            sa.or_(
+                _is_discarded(),
+                sa.and_(is_alive, sa.or_(_reply.c.approved_by.is_not(None), corrected)),
+                _is_passed_over(),
+            ),
         ),
         sa.and_(_reply.c.origin == Origin.BOT, _reply.c.state == ReplyState.SENT),
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from bot.cli import harken
-from bot.store import posts
+from bot.store import drafts, people, posts
 from bot.store.engine import Store
+from bot.store.roles import Role
 from bot.store.tables import ArticleBrakeRow
 from connectors.protocol import Page
 from handoff.automation import roster
+from tests.bot.bench_of_stages import Bench
 from tests.bot.factories import NOON, make_post
 from tests.handoff.factories import make_policy
 
@@ -52,6 +56,19 @@ def test_what_is_earned_says_what_is_missing(config: Path) -> None:
         "people  praise on day: nobody has judged an answer yet; 5 % may be wrong; "
         "drafted until 73 more without a fault earn it\n"
     )
+
+
+async def test_a_draft_that_a_person_passed_over_counts(config: Path, sqlite_store: Store) -> None:
+    bench = Bench(sqlite_store, mode="draft", now=datetime.now(UTC) - timedelta(hours=1))
+    bench.hear(make_post(2, author="bo", created_at=bench.now))
+    await bench.decide()
+    assert "delivery_item" not in say(config, "earned")
+    who = sqlite_store.write_now(people.add, email="a@b.example", name="A", role=Role.AGENT, now=bench.now).id
+    draft = bench.replies()[-1]
+    own: dict[str, Any] = {"text": "Ours burnt down.", "nonce": "n", "send": True, "revision": None}
+    case_id, now = draft.case_id or 0, datetime.now(UTC)
+    sqlite_store.write_now(drafts.write, case_id, post_id=draft.post_id, user_id=who, now=now, **own)
+    assert "people  delivery_item on x: 1 of 1 wrong" in say(config, "earned")
 
 
 def test_an_article_is_released_once(config: Path) -> None:

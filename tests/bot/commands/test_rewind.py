@@ -14,8 +14,11 @@ from click.testing import CliRunner, Result
 from bot.cli import harken
 from bot.settings import ConfigError
 from bot.store.engine import Store, StoreError
+from classifiers import registry
 from connectors.channels.replay.recording import read as read_recording
+from tests.bot.corrections import add_corrected, people
 from tests.bot.yesterday import MONEY, PARCEL, WHERE, Yesterday, dump
+from tests.classifiers.school import JARGON
 from tests.networks.clock import system_clock
 
 Run = Callable[..., Result]
@@ -113,6 +116,58 @@ def test_a_folder_that_lacks_an_article_hands_its_posts_over(run: Run, day: Yest
     assert "said alone before, handed over now: 1 - because no article is likely to answer it" in done.output
     done = run("--days", "1", "--without", "refund")
     assert "said alone before, handed over now: 1 - because no article is likely to answer it" in done.output
+
+
+def mislabelled(store: Store) -> Yesterday:
+    """Live a day in which a parcel was taken for a complaint."""
+    day = Yesterday(store)
+    day.clock.now = system_clock() - timedelta(hours=3)
+    asyncio.run(day.hear(1, "where is my parcel? it has not arrived", intent="complaint"))
+    return day
+
+
+@pytest.mark.parametrize("engine", ["keywords", "transformer"])
+def test_labels_are_made_anew_by_the_configured_model(
+    run: Run, engine: str, tmp_path: Path, sqlite_store: Store
+) -> None:
+    day = mislabelled(sqlite_store)
+    config = tmp_path / "config.toml"
+    config.write_text(config.read_text().replace('"keywords"', f'"{engine}"'))
+    before = dump(sqlite_store)
+    done = run("--days", "1", "--rejudge", "--json")
+    assert done.exit_code == 0, done.output
+    (group,) = json.loads(done.stdout)["groups"]
+    assert (group["before"], group["posts"]) == ("handed over before", [day.ids[1]])
+    assert group["because"] == "this holds no more: complaint always goes to people"
+    assert group["is_asked"] is True
+    told = run("--days", "1", "--rejudge").output.splitlines()
+    assert told[0].startswith("1 of 1 posts would have gone another way")
+    assert told[2] == "Because of what you try:"
+    assert dump(sqlite_store) == before
+    assert "0 of 1 posts would have gone another way" in run("--days", "1").output, "the stored labels stay"
+
+
+def test_labels_are_made_anew_with_what_corrections_taught(
+    run: Run, tmp_path: Path, sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.BUILT_IN, "pupil", "tests.bot.pupil")
+    config = tmp_path / "config.toml"
+    queues = '[handoff.queues]\ntechnical_issue = "tech"\n[handoff.intents]'
+    config.write_text(config.read_text().replace('"keywords"', '"pupil"').replace("[handoff.intents]", queues))
+    day = Yesterday(sqlite_store)
+    day.clock.now = system_clock() - timedelta(hours=3)
+    asyncio.run(day.hear(1, f"{JARGON} of ours", intent="complaint"))
+    shipped = run("--days", "1", "--rejudge")
+    assert "0 of 1 posts would have gone another way" in shipped.output, "the shipped heads know no better"
+    sqlite_store.write_now(add_corrected, people(sqlite_store, "ana", "bo"), count=30, first=100)
+    assert "in service" in CliRunner().invoke(harken, ["--config", str(config), "teach"]).output
+    before = dump(sqlite_store)
+    taught = run("--days", "1", "--rejudge", "--json")
+    assert taught.exit_code == 0, taught.output
+    groups = json.loads(taught.stdout)["groups"]
+    assert [(each["now"], each["posts"]) for each in groups] == [("to queue tech now", [day.ids[1]])]
+    assert groups[0]["because"] == "this holds no more: complaint always goes to people"
+    assert dump(sqlite_store) == before
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,14 +11,17 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
+from bot.stages.rewind import Asked
 from bot.store import desk, drafts, feed, people, posts, wishes
 from bot.store.engine import Store, StoreUnavailable
 from bot.store.roles import Role
 from bot.store.tables import EventRow, PostRow, ReplyRow
 from bot.store.upsert import table_of
+from classifiers.errors import ModelFailed
+from classifiers.triage import Text, Triage
 from handoff.rewind import Way
-from tests.bot.factories import NOON
-from tests.bot.yesterday import MONEY, PARCEL, REFUND, Yesterday, dump, policy_of, told
+from tests.bot.factories import NOON, make_triage
+from tests.bot.yesterday import MONEY, PARCEL, REFUND, WHERE, Yesterday, dump, policy_of, told
 
 HELP = "this is the worst service I ever had"
 
@@ -229,8 +233,6 @@ async def test_posts_that_an_incident_gathered_are_left_out(store: Store) -> Non
 async def test_a_source_that_is_gone_is_left_out(store: Store) -> None:
     day = Yesterday(store)
     await day.hear(1)
-    from bot.stages.rewind import Asked
-
     report = await day.rewinder(connectors={}).run(Asked(days=1))
     assert report.gone == {"of a source that is not in the config": 1}
 
@@ -264,6 +266,137 @@ async def test_earned_automation_knows_only_the_verdicts_of_its_time(store: Stor
     assert report.ended == {"approved as it was": 2, "said": 1}
     report = await day.rewind(policy=policy_of(**{**earned, "error_observations": 3}))
     assert told(report) == {"said alone before, draft now: it is not earned to be answered alone": [day.ids[3]]}
+
+
+def judging(intents: Mapping[str, str | None], asked: list[Text]) -> Callable[[Sequence[Text]], Any]:
+    """Return a model that takes each text for what *intents* says, and breaks on batches with one that it maps to None.
+
+    asked: gets every text that was judged.
+    """
+
+    async def judge(texts: Sequence[Text]) -> list[Triage]:
+        if any(intents[text.text] is None for text in texts):
+            raise ModelFailed("it broke")
+        asked.extend(texts)
+        return [
+            make_triage(int(text.id), intent=intents[text.text] or "", sentiment="neutral", model="new@2")
+            for text in texts
+        ]
+
+    return judge
+
+
+@pytest.mark.parametrize(
+    ("kept", "anew", "difference"),
+    [
+        (
+            "complaint",
+            "delivery_item",
+            "handed over before, said alone now: this holds no more: complaint always goes to",
+        ),
+        ("delivery_item", "complaint", "said alone before, handed over now: complaint always goes to people"),
+        (
+            "delivery_item",
+            "account_management",
+            "said alone before, draft now: it is judged account_management rather than delivery_item",
+        ),
+        (
+            "account_management",
+            "delivery_item",
+            "draft before, said alone now: it is judged delivery_item rather than account_management",
+        ),
+        ("praise", "delivery_item", "nothing to do before, said alone now: this holds no more: nothing to act on"),
+        (
+            "complaint",
+            "human_agent",
+            "handed over before to queue care, to queue support now: human_agent goes to queue",
+        ),
+    ],
+)
+async def test_a_post_that_was_taken_for_something_else_is_judged_anew(
+    store: Store, kept: str, anew: str, difference: str
+) -> None:
+    day = Yesterday(store, queues={"complaint": "care"})
+    wrong = await day.hear(1, intent=kept)
+    right = await day.hear(2, MONEY, intent="refund_return", author="bo")
+    before, asked = dump(store), list[Text]()
+    rewinder = day.rewinder(judge=judging({WHERE: anew, MONEY: "refund_return"}, asked))
+    report = await rewinder.run(Asked(days=1, rejudge=True))
+    ((line, posts_),) = told(report).items()
+    assert line.startswith(difference)
+    assert posts_ == [wrong]
+    assert (report.decided, report.same, report.groups[0].is_asked) == (2, 1, True)
+    assert sorted(int(text.id) for text in asked) == [wrong, right]
+    assert dump(store) == before, "the stored labels stay"
+
+
+async def test_without_rejudge_the_stored_labels_count_and_no_model_is_asked(store: Store) -> None:
+    day = Yesterday(store)
+    await day.hear(1, intent="complaint")
+    asked: list[Text] = []
+    report = await day.rewinder(judge=judging({WHERE: "delivery_item"}, asked)).run(Asked(days=1))
+    assert (report.decided, report.different, asked) == (1, 0, [])
+    other = Asked(days=1, policy=policy_of(queues={"complaint": "care"}))
+    report = await day.rewinder(judge=judging({WHERE: "delivery_item"}, asked)).run(other)
+    assert (report.different, asked) == (1, []), "nor where something else is tried"
+
+
+async def test_posts_are_judged_anew_as_the_stage_judges_them(store: Store) -> None:
+    """Title and text, with the language that the network named; not those that are gone."""
+    day = Yesterday(store)
+    whole = await day.hear(1, title="My order", language="en")
+    gone = await day.hear(2, author="bo")
+    store.write_now(posts.mark_deleted, [gone], now=day.clock())
+    asked: list[Text] = []
+    rewinder = day.rewinder(judge=judging({f"My order\n{WHERE}": "delivery_item"}, asked))
+    report = await rewinder.run(Asked(days=1, rejudge=True))
+    assert asked == [Text(id=str(whole), text=f"My order\n{WHERE}", language="en")]
+    assert report.gone == {"deleted since": 1}
+
+
+async def test_where_all_are_gone_the_model_is_not_asked(store: Store) -> None:
+    day = Yesterday(store)
+    store.write_now(posts.mark_deleted, [await day.hear(1)], now=day.clock())
+
+    async def judge(texts: Sequence[Text]) -> Sequence[Triage]:
+        raise AssertionError(f"asked for {len(texts)} texts")
+
+    report = await day.rewinder(judge=judge).run(Asked(days=1, rejudge=True))
+    assert (report.decided, report.gone) == (0, {"deleted since": 1})
+
+
+async def test_a_post_on_which_the_model_breaks_is_untriaged_and_the_others_are_judged(store: Store) -> None:
+    day = Yesterday(store)
+    broken = await day.hear(1)
+    await day.hear(2, MONEY, intent="refund_return", author="bo")
+    asked: list[Text] = []
+    rewinder = day.rewinder(judge=judging({WHERE: None, MONEY: "refund_return"}, asked))
+    report = await rewinder.run(Asked(days=1, rejudge=True))
+    ((line, found),) = told(report).items()
+    assert found == [broken]
+    assert line.startswith("said alone before, handed over now")
+    assert [text.text for text in asked] == [MONEY]
+
+
+async def test_articles_are_embedded_by_the_model_that_judges_anew(store: Store) -> None:
+    """A post's new vector says nothing beside an article's from another model."""
+    day = Yesterday(store)
+    await day.hear(1)
+    embedded: list[str] = []
+
+    async def embed(texts: Sequence[str]) -> Sequence[bytes]:
+        embedded.extend(texts)
+        return [b""] * len(texts)
+
+    asked: list[Text] = []
+    rewinder = day.rewinder(judge=judging({WHERE: "delivery_item"}, asked), embed=embed)
+    assert (await rewinder.run(Asked(days=1, rejudge=True))).different == 0
+    assert sorted(embedded) == sorted([*PARCEL.passages, *REFUND.passages])
+    embedded.clear()
+    await rewinder.run(Asked(days=1, without=frozenset({"refund"})))
+    assert embedded == [], "stored labels go with stored vectors"
+    report = await rewinder.run(Asked(days=1, rejudge=True, without=frozenset({"parcel"})))
+    assert told(report) == {"said alone before, handed over now: no article is likely to answer it": [day.ids[1]]}
 
 
 async def test_nothing_to_rewind_is_an_empty_report(store: Store) -> None:

@@ -19,6 +19,7 @@ from bot.store.tables import CorrectionRow, EventRow, Origin, ReplyRow, ReplySta
 from connectors.post import Post
 from connectors.protocol import Page
 from handoff.earned import Record
+from handoff.hindsight import Past
 from handoff.leaving import Objection
 from handoff.policy import PolicySettings
 from tests.bot.bench_of_stages import Bench
@@ -176,6 +177,173 @@ async def test_an_edit_of_the_post_that_withdraws_a_draft_is_no_verdict(store: S
     bench, _ = await drafted(store, 1)
     bench.hear(replace(make_post(1, author="a1", minutes=1), text="never mind"))
     assert record(store, bench.now) == Record()
+
+
+def own_words(store: Store, number: int, who: int, now: datetime, *, text: str, send: bool = True) -> int:
+    """Answer post *number* in its case, as a person who sends words of their own."""
+    case_id = store.read_now(feed.one, number).case_id or 0
+    asked: dict[str, Any] = {"text": text, "nonce": f"{number}.{text}.{send}", "send": send, "revision": None}
+    return store.write_now(drafts.write, case_id, post_id=number, user_id=who, now=now, **asked).id
+
+
+async def test_a_draft_that_a_person_passed_over_was_wrong(store: Store) -> None:
+    bench, ids = await drafted(store, 2)
+    who = person(store)
+    own_words(store, 1, who, bench.now, text="Ours burnt down.", send=False)
+    assert record(store, bench.now) == Record(), "words that nobody sent pass nothing over"
+    own_words(store, 1, who, bench.now, text="Ours burnt down.")
+    assert record(store, bench.now) == Record(observed=1, wrong=1)
+    own_words(store, 1, who, bench.now, text="And the other one too.")
+    assert record(store, bench.now) == Record(observed=1, wrong=1), "one draft is one verdict"
+    store.write_now(drafts.discard, ids[0], user_id=who, now=bench.now)
+    assert record(store, bench.now) == Record(observed=1, wrong=1), "passed over, then discarded, is wrong once"
+    assert record(store, bench.now + timedelta(days=91)) == Record()
+
+
+async def test_a_draft_whose_very_words_a_person_wrote_was_right(store: Store) -> None:
+    bench, ids = await drafted(store, 2)
+    who = person(store)
+    (first, second) = [row.text for row in bench.replies()]
+    own_words(store, 1, who, bench.now, text=f"{first}\r\n")
+    assert record(store, bench.now) == Record(observed=1)
+    store.write_now(drafts.discard, ids[0], user_id=who, now=bench.now)
+    assert record(store, bench.now) == Record(observed=1), "a case is resolved only without drafts; its words were said"
+    store.write_now(drafts.edit, ids[1], text="In other words.", user_id=who, now=bench.now)
+    own_words(store, 2, who, bench.now, text=second)
+    assert record(store, bench.now) == Record(observed=2), "what was prepared counts, not what a person tried"
+
+
+async def test_an_edited_draft_counts_once_whatever_else_is_said(store: Store) -> None:
+    bench, ids = await drafted(store, 2)
+    who = person(store)
+    store.write_now(drafts.edit, ids[0], text="In other words.", user_id=who, now=bench.now)
+    own_words(store, 1, who, bench.now, text="In other words.")
+    assert record(store, bench.now) == Record(observed=1, wrong=1), "they are not the words that were prepared"
+    store.write_now(drafts.approve, ids[0], text=None, revision=None, user_id=who, now=bench.now)
+    assert record(store, bench.now) == Record(observed=1, wrong=1)
+    own_words(store, 2, who, bench.now, text="A word before.")
+    store.write_now(drafts.approve, ids[1], text=None, revision=None, user_id=who, now=bench.now)
+    own_words(store, 2, who, bench.now, text="A word after.")
+    assert record(store, bench.now) == Record(observed=2, wrong=1), "whoever approves a draft has not passed it over"
+
+
+async def test_words_sent_before_there_was_a_draft_or_after_it_lapsed_are_no_verdict(store: Store) -> None:
+    bench, ids = await drafted(store, 1)
+    who = person(store)
+    bench.adopt(mode="draft", earned=False, guards={"case_open": False})
+    bench.wait(minutes=1)
+    bench.hear(replace(make_post(1, author="a1", minutes=1), text="I mean my letter"))
+    bench.wait(minutes=1)
+    own_words(store, 1, who, bench.now, text="Which letter?")
+    assert record(store, bench.now) == Record(), "the draft was gone before"
+    bench.wait(minutes=1)
+    bench.hear(make_post(2, author="a1", root_id="1", parent_id="1", minutes=4))
+    await bench.decide()
+    late = bench.replies()[-1]
+    assert (late.origin, late.state, late.case_id) == (Origin.DRAFT, ReplyState.DRAFTED, bench.replies()[0].case_id)
+    assert record(store, bench.now) == Record(), "the next draft was not there yet"
+    bench.wait(minutes=1)
+    own_words(store, 2, who, bench.now, text="That one burnt down.")
+    assert record(store, bench.now) == Record(observed=1, wrong=1), "it is there now"
+    assert ids[0] != late.id
+
+
+async def test_a_verdict_stays_when_the_draft_lapses_later(store: Store) -> None:
+    bench, _ = await drafted(store, 1)
+    who = person(store)
+    own_words(store, 1, who, bench.now, text="Ours burnt down.")
+    bench.wait(minutes=1)
+    store.write_now(posts.mark_deleted, [1], now=bench.now)
+    assert bench.replies()[0].state == ReplyState.CANCELLED
+    assert record(store, bench.now) == Record(observed=1, wrong=1)
+
+
+async def test_a_draft_that_nobody_answered_beside_is_no_verdict(store: Store) -> None:
+    """Left to lie until its post is gone, in a case closed without a word, or beside somebody else's case."""
+    bench, _ = await drafted(store, 3)
+    who = person(store)
+    store.write_now(posts.mark_deleted, [1], now=bench.now)
+    own_words(store, 2, who, bench.now, text="Ours burnt down.")
+    assert record(store, bench.now) == Record(observed=1, wrong=1), "only the draft of the case that was answered"
+
+
+async def test_an_answer_to_another_post_of_the_case_passes_its_drafts_over(store: Store) -> None:
+    bench, ids = await drafted(store, 1)
+    who = person(store)
+    bench.hear(make_post(2, author="a1", root_id="1", parent_id="1", minutes=5))
+    bench.wait(minutes=6)
+    await bench.decide()
+    assert [row.id for row in bench.replies()] == ids, "people work on the conversation already"
+    case_id = store.read_now(feed.one, 1).case_id
+    assert store.read_now(feed.one, 2).case_id == case_id
+    own_words(store, 2, who, bench.now, text="It burnt down.")
+    assert record(store, bench.now) == Record(observed=1, wrong=1)
+
+
+async def test_verdicts_of_passed_over_drafts_were_known_from_then_on(store: Store) -> None:
+    """What a rewind counts as of any moment is what ``records`` counted at that moment."""
+    bench, ids = await drafted(store, 5)
+    who = person(store)
+    text = bench.replies()[1].text
+    then: list[tuple[datetime, Record]] = []
+
+    def note() -> None:
+        then.append((bench.now, record(store, bench.now)))
+        bench.wait(minutes=1)
+
+    note()
+    own_words(store, 1, who, bench.now, text="Ours burnt down.")
+    note()
+    own_words(store, 2, who, bench.now, text=text)
+    note()
+    store.write_now(drafts.discard, ids[1], user_id=who, now=bench.now)
+    note()
+    store.write_now(drafts.approve, ids[2], text="In other words.", revision=None, user_id=who, now=bench.now)
+    own_words(store, 3, who, bench.now, text="And more.")
+    note()
+    store.write_now(drafts.discard, ids[3], user_id=who, now=bench.now)
+    note()
+    store.write_now(feed.correct, 5, head="intent", label="complaint", user_id=who, now=bench.now)
+    note()
+    own_words(store, 5, who, bench.now, text="We are sorry.")
+    note()
+    assert [(each.observed, each.wrong) for _, each in then] == [
+        (0, 0),
+        (1, 1),
+        (2, 1),
+        (2, 1),
+        (3, 2),
+        (4, 3),
+        (5, 4),
+        (5, 4),
+    ]
+    judged = store.read_now(verdicts.judgements, since=NOON - timedelta(days=90))[PAIR]
+    past = Past(judged, within=timedelta(days=90), most=verdicts.MOST)
+    assert [past.record(at) for at, _ in then] == [each for _, each in then]
+
+
+async def test_what_the_bot_said_alone_is_not_passed_over(store: Store) -> None:
+    """Its reply belongs to a case where people had to settle whether it was said; they may write more there."""
+    bench = Bench(store)
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    bench.adopt(mode="draft", earned=False)
+    bench.hear(make_post(2, minutes=5, root_id="1", parent_id="1"), triage=make_triage(sentiment="positive"))
+    await bench.decide()
+
+    def join(session: Session) -> None:
+        said, drafted = session.exec(select(ReplyRow).order_by(col(ReplyRow.id))).all()
+        assert (said.origin, said.state, drafted.origin) == (Origin.BOT, ReplyState.SENT, Origin.DRAFT)
+        said.case_id = drafted.case_id
+        session.add(said)
+
+    store.write_now(join)
+    bench.wait(hours=1)
+    own_words(store, 2, person(store), bench.now, text="Anything else?")
+    assert record(store, bench.now) == Record(observed=1, wrong=1, pending=1)
+    bench.wait(hours=48)
+    assert record(store, bench.now) == Record(observed=2, wrong=1)
 
 
 async def test_an_automatic_reply_is_right_once_nobody_complained_for_two_days(store: Store) -> None:

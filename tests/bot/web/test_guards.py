@@ -65,6 +65,28 @@ async def test_the_api_says_the_same(visit: Visit, day: Day, sqlite_store: Store
     assert guards["opted_out"]["fixed"]
 
 
+@pytest.mark.parametrize(("is_same", "wrong"), [(False, 1), (True, 0)], ids=["other words", "the very words"])
+async def test_a_reply_of_ones_own_judges_the_draft_it_passed_over(
+    visit: Visit, day: Day, sqlite_store: Store, clock: Clock, is_same: bool, wrong: int
+) -> None:
+    def judge(session: Session) -> str:
+        draft = session.get_one(ReplyRow, day.draft)
+        draft.intent = "delivery_item"
+        session.add(draft)
+        return draft.text
+
+    agent, prepared = await visit(Role.AGENT), sqlite_store.write_now(judge)
+    assert (await (await agent.get("/api/v1/earned")).json())["items"][0]["observed"] == 0
+    clock.forward(hours=1)
+    words = prepared if is_same else "We look into it."
+    fields = {"target": str(day.post), "text": words, "nonce": "a" * 32, "do": "send"}
+    assert (await agent.post(f"/cases/{day.case}/replies", **fields)).status == 303
+    (row,) = [each for each in (await (await agent.get("/api/v1/earned")).json())["items"] if each["observed"]]
+    assert (row["intent"], row["observed"], row["wrong"]) == ("delivery_item", 1, wrong)
+    page = " ".join((await (await agent.get("/guards")).text()).split())
+    assert f"{wrong} of 1" in page
+
+
 async def test_only_a_lead_releases_an_article(visit: Visit, day: Day, sqlite_store: Store) -> None:
     agent, lead = await visit(Role.AGENT), await visit(Role.LEAD)
     sqlite_store.write_now(brake)
