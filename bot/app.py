@@ -426,6 +426,11 @@ class App:
         await self.own_labels.configure(self.settings.labels)
         await self.look_at_labels()
 
+    @property
+    def folder_articles(self) -> Sequence[Article]:
+        """The articles of the configured folder; none without one."""
+        return self._articles or ()
+
     async def take_folder(self) -> None:
         """Bring the store in step with the folder of articles; twice is once.
 
@@ -574,6 +579,9 @@ class App:
         )
         try:
             await site.start()
+        except socket.gaierror as error:
+            host = self.settings.web.host
+            raise ConfigError(f"web.host = {host!r}: nobody knows it; write an address such as 127.0.0.1") from error
         except OSError as error:
             port, why = self.settings.web.port, os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(f"web.port = {port}: {why}; set another one with HARKEN_WEB__PORT") from error

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from yarl import URL
 
@@ -21,6 +22,8 @@ PREFIX = "HARKEN_"
 NESTED = "__"
 PLAIN = ("HARKEN_BRAND", "HARKEN_BRAND_FILE")
 """Keys that stand in no table; other names without two underscores are not ours to read."""
+
+HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.?")
 
 
 class ConfigError(Exception):
@@ -55,6 +58,20 @@ class WebSettings(_Table):
     behind_proxy: bool = Field(False, description="believe the last entry of X-Forwarded-For")
     session_hours: float = Field(12.0, gt=0, le=8784)
     idle_hours: float = Field(2.0, gt=0, le=8784)
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, value: str) -> str:
+        if not _names_a_host(value):
+            raise ValueError("must be an address of this machine, such as 127.0.0.1 or 0.0.0.0, or its name")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value and not _is_web(value):
+            raise ValueError("must be what people type, such as https://care.example.com")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -141,6 +158,22 @@ def _check_endpoint(address: str) -> None:
         raise ValueError("url must be https, or posts cross networks in the clear; http is for private addresses only")
 
 
+def _names_a_host(value: str) -> bool:
+    try:
+        ip_address(value)
+    except ValueError:
+        return bool(HOST_NAME.fullmatch(value))
+    return True
+
+
+def _is_web(address: str) -> bool:
+    try:
+        url = URL(address)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host) and not url.query_string and not url.fragment
+
+
 def _is_near(host: str) -> bool:
     try:
         return host == "localhost" or ip_address(host).is_private
@@ -222,7 +255,7 @@ def load(path: Path | None) -> Settings:
     chosen = path or Path("config.toml")
     if path is not None or chosen.exists():
         try:
-            raw = tomllib.loads(chosen.read_text(encoding="utf-8"))
+            raw = tomllib.loads(chosen.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ConfigError(f"{chosen} cannot be read: {error.strerror}; name another file with --config") from error
         except UnicodeDecodeError as error:
@@ -246,13 +279,18 @@ def sentences(error: ValidationError, where: Iterable[str]) -> list[str]:
         elif fault["type"] == "missing":
             lines.append(f"{key}: is missing; set it in the config or as {environment_name(key)}")
         else:
-            lines.append(f"{key} = {shown(key, fault.get('input'))}: {fault['msg']}")
+            lines.append(f"{key} = {shown(key, fault.get('input'))}: {said(fault['msg'])}")
     return lines
 
 
 def environment_name(key: str) -> str:
     """Return the environment variable that sets *key*."""
     return PREFIX + key.upper().replace(".", NESTED)
+
+
+def said(message: str) -> str:
+    """Return what is wrong with a value, without what pydantic puts before a sentence of our own."""
+    return message.removeprefix("Value error, ")
 
 
 SECRET_WORDS = ("token", "secret", "password", "key", "url")
@@ -265,5 +303,5 @@ def shown(key: str, value: object) -> str:
         isinstance(value, str) and value and any(word in last for word in SECRET_WORDS[:4])
     ):
         return "'********'"
-    text = repr(value)
+    text = repr(str(value) if isinstance(value, Path) else value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -248,6 +248,14 @@ class PolicySettings(_Table):
         ("en",), min_length=1, description="languages in which an answer may be sure enough to be said alone"
     )
 
+    @field_validator("languages")
+    @classmethod
+    def _are_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for code in value:
+            if not (2 <= len(code) <= 3 and code.isascii() and code.isalpha() and code.islower()):
+                raise ValueError(f"{code!r} is no language code; write en, es, fr")
+        return value
+
     @field_validator("intents")
     @classmethod
     def _known_modes(cls, value: dict[str, Mode]) -> dict[str, Mode]:

@@ -64,6 +64,7 @@ async def _ask(app: Any, *, offline: bool) -> list[str]:
         here = await asyncio.to_thread(migrate.current, app.store)
         if here is not None and here != migrate.head():
             faults.append(f"store: the schema is {here}; run: harken db upgrade")
+        faults += await _private_door(app, has_store=here == migrate.head())
         try:
             await app.classifier.warm()
             click.echo(f"classifier: {app.classifier.name}")
@@ -86,3 +87,16 @@ async def _ask(app: Any, *, offline: bool) -> list[str]:
             except (DeskError, TimeoutError) as error:
                 faults.append(f"desks.{name}: {type(error).__name__}: {error}")
     return faults
+
+
+async def _private_door(app: Any, *, has_store: bool) -> list[str]:
+    """Return a fault when private matters are to be answered by an article that nobody can say."""
+    from bot.store import articles
+
+    slug = app.policy.settings.private.article
+    known = {each.slug for each in app.folder_articles if each.may_be_said(app.clock())}
+    if has_store:
+        known |= {each.article.slug for each in await app.store.read(articles.entries)}
+    if not slug or slug in known:
+        return []
+    return [f"handoff.private.article = {slug!r}: no published article is called so; all private matters go to people"]

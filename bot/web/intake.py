@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from bot.settings import said
 from bot.web.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -59,7 +60,7 @@ async def document(request: web.Request, model: type[Model], *, limit: int = MAX
     except orjson.JSONDecodeError as error:
         raise Problem(400, "the body is no JSON document") from error
     except ValidationError as error:
-        errors = [{"field": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in error.errors()]
+        errors = [{"field": ".".join(map(str, each["loc"])), "message": said(each["msg"])} for each in error.errors()]
         raise Problem(422, "some fields cannot be taken", errors=errors) from error
 
 

@@ -38,6 +38,34 @@ def test_a_secret_file_that_is_no_text_is_told(tmp_path: Path, monkeypatch: pyte
         load(None)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[web]\nhost = 'not a host'", "web.host = 'not a host': must be an address of this machine"),
+        ("[web]\npublic_url = 'javascript:alert(1)'", "must be what people type, such as https://"),
+        ("[web]\npublic_url = 'https://care.example.com/?a=1'", "must be what people type"),
+        ("[language_model]\nurl = 'https://m.example/v1'", "url and model belong together"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_refused_in_our_words(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path / "config.toml")
+    assert says in str(refused.value)
+    assert "Value error" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::", "localhost", "harken-1.internal.example.com"])
+def test_an_address_or_a_name_is_a_host(host: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(f"[web]\nhost = '{host}'\npublic_url = 'https://care.example.com/desk'\n")
+    assert load(tmp_path / "config.toml").web.host == host
+
+
+def test_a_mark_at_the_beginning_of_the_file_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("brand = 'Lark'", encoding="utf-8-sig")
+    assert load(tmp_path / "config.toml").brand == "Lark"
+
+
 @pytest.mark.parametrize("line", ["session_hours = inf", "idle_hours = 1e308", "session_hours = nan"])
 def test_a_session_without_an_end_is_refused(line: str, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(f"[web]\n{line}\n")

@@ -149,6 +149,9 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         ("[knowledge]\nfolder = 'no/such/folder'", "knowledge.folder"),
         ("[wrok]\nbatch = 1", "wrok: no such key"),
         ("[work]\nbatch = 0", "work.batch = 0"),
+        ("[handoff.due_hours]\np1 = inf", "handoff.due_hours.p1 = inf"),
+        ("[handoff.due_hours]\np1 = 1e9", "handoff.due_hours.p1"),
+        ("[handoff]\nlanguages = ['english']", "'english' is no language code"),
         ("[work\nbatch = 1", "is not TOML"),
     ],
 )
@@ -253,6 +256,12 @@ def test_check_speaks_of_every_fault_at_once(tmp_path: Path) -> None:
     said = sentence(harken("check", "--offline", "--config", write(tmp_path, more)))
     assert "telegraph" in said
     assert "bearer_tokn" in said
+
+
+def test_check_asks_for_the_article_that_private_matters_need(tmp_path: Path) -> None:
+    said = harken("check", "--offline", "--config", write(tmp_path, "[handoff.private]\narticle = 'nope'\n"))
+    assert said[0] == 2
+    assert "handoff.private.article = 'nope': no published article is called so" in "".join(said[1:])
 
 
 def test_no_secret_is_ever_said(tmp_path: Path) -> None:
