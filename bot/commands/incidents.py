@@ -65,10 +65,10 @@ def show(settings: Settings, number: int) -> None:
 @with_settings
 def choose(settings: Settings, number: int, article: str, follow_up: bool) -> None:
     """Choose the published ARTICLE (its slug) as what the incident NUMBER says."""
-    from bot.store import incidents as stored
+    from bot.store import incident_steps
 
     with command_store(settings) as store:
-        view = store.write_now(stored.choose, number, part=_part(follow_up), article=article, **_by())
+        view = store.write_now(incident_steps.choose, number, part=_part(follow_up), article=article, **_by())
     click.echo(_line(view))
 
 
@@ -125,10 +125,10 @@ def close(settings: Settings, number: int) -> None:
 def take_out(settings: Settings, number: int, post: int) -> None:
     """Take POST (its id) out of the incident NUMBER; it is decided by itself."""
     from bot.commands.brakes import who
-    from bot.store import incidents as stored
+    from bot.store import incident_steps
 
     with command_store(settings) as store:
-        store.write_now(stored.take_out, number, post, who=who(), **_by())
+        store.write_now(incident_steps.take_out, number, post, who=who(), **_by())
     click.echo(f"Post {post} is out of incident {number}.")
 
 

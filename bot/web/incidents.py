@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from bot.store import campaigns, incidents
+from bot.store import campaigns, incident_steps, incidents
 from bot.store.campaigns import MAX_PACE
 from bot.store.incidents import IncidentView, LinkedView, Timeline
 from bot.store.refusals import Conflict, Invalid
@@ -70,7 +70,7 @@ async def one(request: web.Request) -> web.StreamResponse:
 async def choose(request: web.Request) -> web.StreamResponse:
     """POST /incidents/{id}/choose: ``part``, ``article``"""
     fields = request[FORM]
-    return await _page_act(request, incidents.choose, part=_part(fields), article=fields.get("article", ""))
+    return await _page_act(request, incident_steps.choose, part=_part(fields), article=fields.get("article", ""))
 
 
 async def start(request: web.Request) -> web.StreamResponse:
@@ -98,7 +98,7 @@ async def close(request: web.Request) -> web.StreamResponse:
 async def take_out(request: web.Request) -> web.StreamResponse:
     """POST /incidents/{id}/posts/{post}/take-out"""
     return await _page_act(
-        request, incidents.take_out, post_id=intake.row_id(request, "post"), who=visitor(request).user.name
+        request, incident_steps.take_out, post_id=intake.row_id(request, "post"), who=visitor(request).user.name
     )
 
 
@@ -134,7 +134,7 @@ async def api_timeline(request: web.Request) -> web.StreamResponse:
 async def api_choose(request: web.Request) -> web.StreamResponse:
     """POST /api/v1/incidents/{id}/choose"""
     body = await intake.document(request, ChoiceBody)
-    return json(await _act(request, incidents.choose, part=PARTS_OF[body.part], article=body.article))
+    return json(await _act(request, incident_steps.choose, part=PARTS_OF[body.part], article=body.article))
 
 
 async def api_start(request: web.Request) -> web.StreamResponse:
@@ -159,7 +159,7 @@ async def api_take_out(request: web.Request) -> web.StreamResponse:
     """POST /api/v1/incidents/{id}/posts/{post}/take-out"""
     await intake.document(request, Nothing)
     who = visitor(request).user.name
-    await _act(request, incidents.take_out, post_id=intake.row_id(request, "post"), who=who)
+    await _act(request, incident_steps.take_out, post_id=intake.row_id(request, "post"), who=who)
     return await api_one(request)
 
 
@@ -205,7 +205,7 @@ async def _show(
         line=line,
         bars=_bars(line, incident),
         size=(WIDTH, HEIGHT),
-        choices=await parts.store.read(incidents.choices, now=parts.clock()),
+        choices=await parts.store.read(incident_steps.choices, now=parts.clock()),
         refused=refused,
         asking=None if asking is None else "follow_up" if asking is Part.FOLLOW_UP else "answer",
         pace=pace or str(incident.pace),
