@@ -57,10 +57,12 @@ class Incidents:
         self._hours: dict[str, tuple[int, Mapping[int, int]]] = {}
 
     async def look(self) -> None:
-        """Link what belongs to open incidents, and open at most one new."""
+        """Link what belongs to open incidents, see that each has its case, and open at most one new."""
         settings, now = self._policy.settings.incidents, self._clock()
         if await self._store.read(incidents.count_open):
             await self._store.write(opening.sweep, now=now)
+            if await self._store.write(opening.open_cases, judge=self._judge, now=now):
+                self._stream.wake(Stage.OPEN_TICKET)
             for number in await self._store.write(opening.grow_quiet, settings, now=now):
                 log.info("incident.quiet", incident=number)
         if settings.enabled and (found := await self._burst(now)) is not None:

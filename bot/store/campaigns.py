@@ -123,15 +123,9 @@ def close(session: Session, number: int, *, who: str, user_id: int | None, now: 
     _take_back(session, number, "the incident was closed", now)
     row.sending, row.halted = "", ""
     row.closed_at, row.closed_by, row.closed_who = now, user_id, who
-    ended = session.connection().execute(
-        sa.update(_case)
-        .where(_case.c.id == row.case_id, _case.c.state != CaseState.RESOLVED)
-        .values(state=CaseState.RESOLVED, resolved_at=now)
-        .returning(_case.c.id, _case.c.post_id)
-    )
-    for case in ended:
-        facts = {"incident": number, "user_id": user_id}
-        events.add(session, "case.resolved", now=now, case_id=case.id, post_id=case.post_id, facts=facts)
+    held = sa.or_(_incident.c.id == number, _incident.c.merged_into == number)
+    session.connection().execute(sa.update(_incident).where(held).values(is_gathering=False))
+    incident_steps.resolve_case(session, row, user_id=user_id, now=now)
     incident_steps.tell(session, row, "incident.closed", now=now, user_id=user_id)
     return incidents.one(session, number)
 

@@ -1,6 +1,6 @@
 """What a person decides about an open incident: which article is its answer, and which post is none of it.
 
-Sending, pausing and closing are in campaigns.py.
+Opening by hand is in foreseen.py, making one of two in merging.py; sending, pausing and closing are in campaigns.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bot.store.posts import errand
 from bot.store.refusals import Conflict, Invalid, Missing
 from bot.store.tables import (
     ArticleRow,
+    CaseRow,
     IncidentPostRow,
     IncidentReplyRow,
     IncidentRow,
@@ -28,10 +29,12 @@ from bot.store.tables import (
     Stage,
 )
 from bot.store.upsert import table_of
+from handoff.case import CaseState
 from handoff.incident import Part
 from handoff.knowledge.article import Article, ArticleState
 
 _job = table_of(JobRow)
+_case = table_of(CaseRow)
 
 
 def choose(
@@ -115,10 +118,25 @@ def open_row(session: Session, number: int) -> IncidentRow:
     """Return an open incident, locked. Raises Missing, Conflict."""
     row = session.get(IncidentRow, number, with_for_update=True)
     if row is None:
-        raise Missing("there is no such incident")
+        raise Missing(f"there is no such incident: {number}")
+    if row.merged_into is not None:
+        raise Conflict(f"incident {number} is closed: it was merged into incident {row.merged_into}, which goes on")
     if row.closed_at is not None:
-        raise Conflict("this incident is closed")
+        raise Conflict(f"incident {number} is closed")
     return row
+
+
+def resolve_case(session: Session, row: IncidentRow, *, user_id: int | None, now: datetime, **facts: Any) -> None:
+    """End the case of an incident, if it has one that is not resolved yet. facts: more for the record."""
+    ended = session.connection().execute(
+        sa.update(_case)
+        .where(_case.c.id == row.case_id, _case.c.state != CaseState.RESOLVED)
+        .values(state=CaseState.RESOLVED, resolved_at=now)
+        .returning(_case.c.id, _case.c.post_id)
+    )
+    for case in ended:
+        known = {"incident": row.id, "user_id": user_id, **facts}
+        events.add(session, "case.resolved", now=now, case_id=case.id, post_id=case.post_id, facts=known)
 
 
 def tell(session: Session, row: IncidentRow, kind: str, *, now: datetime, **facts: Any) -> None:

@@ -34,6 +34,7 @@ BARS = 60
 WAITING = (ReplyState.INTENDED, ReplyState.SENDING, ReplyState.UNKNOWN, ReplyState.PERSON)
 
 _topic = table_of(PostTopicRow)
+_incident = table_of(IncidentRow)
 _linked = table_of(IncidentPostRow)
 _slot = table_of(IncidentReplyRow)
 _post = table_of(PostRow)
@@ -43,8 +44,11 @@ _author = table_of(AuthorRow)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentView:
-    """An incident. state: open, sending, quiet (to close it is proposed) or closed. told: its topic in words.
+    """An incident. state: open, sending, quiet (to close it is proposed) or closed. told: its name, or its topic in
+    words. topics: what gathers into it, in words, its own first.
 
+    opened_who, why: of one that a person opened; "" of a measured one. merged: what was merged into it; merged_into:
+    where its posts are now.
     posts, authors: those that belong. answered, followed_up: authors who got it; waiting: on its way; unsaid: authors
     to whom nothing may be said. sending: incident (the answer) or follow_up, "" for nothing. halted: why sending
     stopped by itself. observed of expected authors within minutes: why it was opened.
@@ -53,11 +57,16 @@ class IncidentView:
     id: int
     topic: str
     told: str
+    topics: Sequence[str]
     state: str
     opened_at: datetime
+    opened_who: str
+    why: str
     first_at: datetime
     closed_at: datetime | None
     closed_who: str
+    merged_into: int | None
+    merged: Sequence[int]
     quiet_at: datetime | None
     minutes: float
     observed: int
@@ -122,7 +131,7 @@ def one(session: Session, number: int) -> IncidentView:
     session.flush()
     row = session.get(IncidentRow, number)
     if row is None:
-        raise Missing("there is no such incident")
+        raise Missing(f"there is no such incident: {number}")
     return _views(session, [row])[0]
 
 
@@ -162,7 +171,7 @@ def linked(session: Session, number: int, *, limit: int = 200, before: int | Non
 
 
 def timeline(session: Session, number: int, *, now: datetime) -> Timeline:
-    """Return how many posts of the topic there were, from an hour before the incident to now or its end."""
+    """Return how many posts of its topics there were, from an hour before the incident to now or its end."""
     row = session.get(IncidentRow, number)
     if row is None:
         raise Missing("there is no such incident")
@@ -170,10 +179,11 @@ def timeline(session: Session, number: int, *, now: datetime) -> Timeline:
     minutes = max(1, -(-int((ends - starts).total_seconds() // 60 + 1) // BARS))
     width = minutes * 60_000_000
     origin = int((starts - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+    topics = [row.topic, *(topic for _, topic in _merged(session, [number]).get(number, ()))]
     bar = ((sa.type_coerce(_topic.c.at, sa.BigInteger) - origin) // width).label("bar")
     query = (
-        sa.select(bar, sa.func.count().label("posts"))
-        .where(_topic.c.topic == row.topic, _topic.c.at >= starts, _topic.c.at <= ends)
+        sa.select(bar, sa.func.count(_topic.c.post_id.distinct()).label("posts"))
+        .where(_topic.c.topic.in_(topics), _topic.c.at >= starts, _topic.c.at <= ends)
         .group_by(bar)
     )
     seen = {int(each.bar): int(each.posts) for each in session.connection().execute(query)}
@@ -217,25 +227,52 @@ def _views(session: Session, rows: Sequence[IncidentRow]) -> list[IncidentView]:
     counts: dict[int, dict[tuple[str, str | None], int]] = {}
     for each in session.connection().execute(ends):
         counts.setdefault(each.incident_id, {})[each.part, each.state] = each.n
+    merged = _merged(session, ids)
     return [
-        _view(row, sizes.get(row.id or 0, (0, 0)), sorted(channels.get(row.id or 0, ())), counts.get(row.id or 0, {}))
+        _view(
+            row,
+            sizes.get(row.id or 0, (0, 0)),
+            sorted(channels.get(row.id or 0, ())),
+            counts.get(row.id or 0, {}),
+            merged.get(row.id or 0, ()),
+        )
         for row in rows
     ]
 
 
+def _merged(session: Session, ids: Sequence[int | None]) -> dict[int, list[tuple[int, str]]]:
+    """Return incident -> id and topic of each that was merged into it, the oldest first."""
+    query = sa.select(_incident.c.merged_into, _incident.c.id, _incident.c.topic).where(
+        _incident.c.merged_into.in_(ids)
+    )
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row in session.connection().execute(query.order_by(_incident.c.id)):
+        found.setdefault(row.merged_into, []).append((row.id, row.topic))
+    return found
+
+
 def _view(
-    row: IncidentRow, size: tuple[int, int], channels: Sequence[str], ends: Mapping[tuple[str, str | None], int]
+    row: IncidentRow,
+    size: tuple[int, int],
+    channels: Sequence[str],
+    ends: Mapping[tuple[str, str | None], int],
+    merged: Sequence[tuple[int, str]],
 ) -> IncidentView:
     quiet = "quiet" if row.quiet_at is not None else "open"
     return IncidentView(
         id=row.id or 0,
         topic=row.topic,
-        told=told(row.topic),
+        told=row.name or told(row.topic),
+        topics=[told(each) for each in dict.fromkeys((row.topic, *(topic for _, topic in merged)))],
         state="closed" if row.closed_at is not None else "sending" if row.sending else quiet,
         opened_at=row.opened_at,
+        opened_who=row.opened_who,
+        why=row.why,
         first_at=row.first_at,
         closed_at=row.closed_at,
         closed_who=row.closed_who,
+        merged_into=row.merged_into,
+        merged=[number for number, _ in merged],
         quiet_at=row.quiet_at,
         minutes=row.minutes,
         observed=row.observed,

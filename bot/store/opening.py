@@ -5,7 +5,7 @@ What was opened for its posts one by one is folded into it. Posts that come late
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,34 +67,59 @@ def open_one(
         "centre": b"" if meant is None else meant.vector,
         "reach": 0.0 if meant is None else meant.reach,
         "first_at": min(each.at for each in found),
-        **dict.fromkeys(("answer", "follow_up", "sending", "read_as", "started_who", "halted", "closed_who"), ""),
         "pace": settings.pace,
-        "round": 0,
     }
-    new = insert_new_returning(session, _incident, [row], _incident.c.id)
-    if not new:
+    number = insert(session, row)
+    if number is None:
         return None
-    number = new[0].id
     _take(session, Watched(id=number, topic=burst.topic, centre=meant), found, now)
-    case_id = _open_case(session, number, burst, judge, now)
-    session.connection().execute(sa.update(_incident).where(_incident.c.id == number).values(case_id=case_id))
+    reason = (
+        f"{burst.observed} people wrote about {told(burst.topic)} within {burst.minutes:g} minutes; "
+        f"{burst.expected:.1f} were to be expected"
+    )
+    case_id = _open_case(session, number, told(burst.topic), reason, judge, now)
     events.add(session, "incident.opened", now=now, case_id=case_id, facts={"incident": number, "topic": burst.topic})
-    return int(number)
+    return number
+
+
+def insert(session: Session, values: Mapping[str, Any]) -> int | None:
+    """Add a fresh incident; return its id, None when another one gathers its topic."""
+    empty = ("name", "why", "opened_who", "answer", "follow_up", "sending", "read_as", "started_who", "halted")
+    row = {**dict.fromkeys((*empty, "closed_who"), ""), "round": 0, "is_gathering": True, **values}
+    new = insert_new_returning(session, _incident, [row], _incident.c.id)
+    return int(new[0].id) if new else None
+
+
+def open_cases(session: Session, *, judge: Callable[[str, Known], Late], now: datetime) -> list[int]:
+    """Open the one case of each incident that has none yet and has a post by now; return those incidents.
+
+    Whoever opens an incident by hand may do so before anybody has written.
+    """
+    bare = (
+        sa.select(_incident.c.id, _incident.c.topic, _incident.c.name, _incident.c.why, _incident.c.opened_who)
+        .where(_incident.c.closed_at.is_(None), _incident.c.case_id.is_(None))
+        .order_by(_incident.c.id)
+        .with_for_update()
+    )
+    opened = []
+    for row in session.connection().execute(bare).all():
+        reason = f"{row.opened_who or 'Harken'} opened it: {row.why}"
+        if _open_case(session, row.id, row.name or told(row.topic), reason, judge, now) is not None:
+            opened.append(int(row.id))
+    return opened
 
 
 def sweep(session: Session, *, now: datetime) -> int:
     """Link what belongs to open incidents and was decided beside them; return how many."""
-    count = 0
-    firsts = {
-        row.id: row.first_at
-        for row in session.connection().execute(
-            sa.select(_incident.c.id, _incident.c.first_at).where(_incident.c.closed_at.is_(None))
-        )
-    }
-    for watched in gathering.watched(session):
-        if watched.id in firsts:
-            count += _take(session, watched, _unlinked(session, watched.topic, firsts[watched.id]), now)
-    return count
+    # One that was opened by hand has the posts that it was given, and what comes from then on.
+    starts = sa.case((_incident.c.opened_who == "", _incident.c.first_at), else_=_incident.c.opened_at).label("starts")
+    query = sa.select(_incident.c.topic, starts).where(_incident.c.is_gathering.is_(True))
+    since = {row.topic: row.starts for row in session.connection().execute(query)}
+    return sum(
+        _take(session, watched, _unlinked(session, watched.topic, since[watched.topic]), now)
+        for watched in gathering.watched(session)
+        if watched.topic in since
+    )
 
 
 def grow_quiet(session: Session, settings: IncidentSettings, *, now: datetime) -> list[int]:
@@ -109,7 +134,7 @@ def grow_quiet(session: Session, settings: IncidentSettings, *, now: datetime) -
         .where(
             _incident.c.closed_at.is_(None),
             _incident.c.quiet_at.is_(None),
-            sa.or_(last.is_(None), last < now - timedelta(minutes=settings.quiet_minutes)),
+            sa.func.coalesce(last, _incident.c.opened_at) < now - timedelta(minutes=settings.quiet_minutes),
         )
         .values(quiet_at=now)
         .returning(_incident.c.id, _incident.c.case_id)
@@ -141,11 +166,11 @@ def _take(session: Session, watched: Watched, found: Sequence[Any], now: datetim
         if gathers(watched, [watched.topic], bytes(row.embedding or b""))
     ]
     linked = gathering.link(session, heard, now=now)
-    _fold(session, watched.id, list(linked), now)
+    fold(session, watched.id, list(linked), now=now)
     return len(linked)
 
 
-def _fold(session: Session, number: int, post_ids: Sequence[int], now: datetime) -> None:
+def fold(session: Session, number: int, post_ids: Sequence[int], *, now: datetime) -> None:
     """Close the cases that nobody has claimed yet and that do not press, with their drafts; cancel the bot's own words
     that have not begun to leave. What a person works on, or what is urgent, stays as it is."""
     why = f"it belongs to incident {number}, which people answer"
@@ -200,8 +225,9 @@ def _fold(session: Session, number: int, post_ids: Sequence[int], now: datetime)
 
 
 def _open_case(
-    session: Session, number: int, burst: Burst, judge: Callable[[str, Known], Late], now: datetime
+    session: Session, number: int, title: str, reason: str, judge: Callable[[str, Known], Late], now: datetime
 ) -> int | None:
+    """Open the case of an incident, from its newest post; return its id, None without a post."""
     newest = (
         sa.select(_post.c.id, _post.c.edits, _post.c.channel, _post.c.source, _post.c.author_id)
         .join_from(_linked, _post, _post.c.id == _linked.c.post_id)
@@ -212,10 +238,6 @@ def _open_case(
     row = session.connection().execute(newest).first()
     if row is None:
         return None
-    reason = (
-        f"{burst.observed} people wrote about {told(burst.topic)} within {burst.minutes:g} minutes; "
-        f"{burst.expected:.1f} were to be expected"
-    )
     known = situations.known(session, {row.id: row.edits}, now=now)[row.id]
     late = judge(reason, known)
     case = {
@@ -225,7 +247,7 @@ def _open_case(
         "channel": row.channel,
         "source": row.source,
         "root_id": None,
-        "title": f"Incident {number}: {told(burst.topic)}",
+        "title": f"Incident {number}: {title}",
         "state": CaseState.OPEN,
         "queue": late.queue,
         "priority": 1,
@@ -237,5 +259,6 @@ def _open_case(
     (made,) = insert_new_returning(session, _case, [case], _case.c.id)
     insert_new(session, _case_post, [{"case_id": made.id, "post_id": row.id}])
     cases.want_tickets(session, made.id, late.desks, now=now)
+    session.connection().execute(sa.update(_incident).where(_incident.c.id == number).values(case_id=made.id))
     events.add(session, "case.opened", now=now, post_id=row.id, case_id=made.id)
     return int(made.id)
