@@ -115,7 +115,7 @@ class CapSettings(_Table):
 class IncidentSettings(_Table):
     """``[handoff.incidents]``: when a burst of one topic is an incident, and how it is answered (docs/incidents.md)."""
 
-    enabled: bool = Field(True, description="open incidents; false: none is opened, those that are open stay")
+    enabled: bool = Field(True, description="open measured incidents; false: people alone open them")
     min_posts: int = Field(12, ge=3, le=10_000, description="by as many authors at least, however quiet it usually is")
     window_minutes: float = Field(15.0, ge=3, le=120, description="looked at; also a third of it, and three times it")
     factor: float = Field(3.0, ge=1.5, le=100, description="so many times what its history lets expect, at least")

@@ -13,6 +13,8 @@ from bot.settings import Settings
 if TYPE_CHECKING:
     from bot.store.incidents import IncidentView
 
+POST = click.IntRange(1, 2**63 - 1)
+
 part_option = click.option(
     "--follow-up", is_flag=True, help="The word afterwards, to those who were answered; else the answer."
 )
@@ -21,7 +23,7 @@ part_option = click.option(
 @click.group(invoke_without_command=True)
 @with_settings
 def incidents(settings: Settings) -> None:
-    """List incidents: bursts of one topic, open ones first."""
+    """List incidents: bursts of one topic, measured or opened by hand, open ones first."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     from bot.store import incidents as stored
@@ -45,10 +47,11 @@ def show(settings: Settings, number: int) -> None:
         view = store.read_now(stored.one, number)
         posts = store.read_now(stored.linked, number, limit=50)
     click.echo(_line(view))
-    click.echo(
-        f"  {view.observed} people within {view.minutes:g} minutes, {view.expected:.1f} were to be expected; "
-        f"case {view.case_id}"
-    )
+    click.echo(f"  {_opened(view)}; {'no case yet' if view.case_id is None else f'case {view.case_id}'}")
+    if view.merged:
+        click.echo(f"  gathers {', '.join(view.topics)}; merged into it: {', '.join(map(str, view.merged))}")
+    if view.merged_into is not None:
+        click.echo(f"  merged into incident {view.merged_into} by {view.closed_who}; its posts are there")
     click.echo(f"  answer: {view.answer or 'not chosen'}; follow-up: {view.follow_up or 'not chosen'}")
     if view.halted:
         click.echo(f"  sending stopped by itself: {view.halted}")
@@ -58,6 +61,65 @@ def show(settings: Settings, number: int) -> None:
         click.echo(f"  post {each.post_id:<8} {each.channel:<10} {stands}{why}")
 
 
+@incidents.command("open")
+@click.argument("topic")
+@click.option("--why", required=True, help="Why it is opened; kept in the record.")
+@click.option("--name", default="", help="What to call it; default: its topic.")
+@click.option("--post", "posts", type=POST, multiple=True, help="Id of a post that belongs already; repeat for more.")
+@with_settings
+def open_one(settings: Settings, topic: str, why: str, name: str, posts: tuple[int, ...]) -> None:
+    """Open an incident of TOPIC by hand, before it is measured; `harken incidents topics` lists them.
+
+    Posts of the topic gather into it from now on; a running daemon opens its case with the first one.
+    """
+    from bot.app import make_policy
+    from bot.commands.brakes import who
+    from bot.store import foreseen
+
+    policy = make_policy(settings)
+    with command_store(settings) as store:
+        view = store.write_now(
+            foreseen.open_one, topic, why=why, name=name, posts=posts, policy=policy, who=who(), **_by()
+        )
+    click.echo(_line(view))
+
+
+@incidents.command()
+@with_settings
+def topics(settings: Settings) -> None:
+    """List the topics that an incident can be about: intents, articles in force, labels of your own."""
+    from bot.app import make_policy
+    from bot.store import foreseen
+
+    policy = make_policy(settings)
+    with command_store(settings) as store:
+        for topic, words in store.read_now(foreseen.topics, policy=policy, now=datetime.now(UTC)):
+            click.echo(f"{topic:<40} {words}")
+
+
+@incidents.command()
+@click.argument("number", type=int)
+@click.argument("into", type=int)
+@click.option("--yes", is_flag=True, help="Do not ask once more.")
+@with_settings
+def merge(settings: Settings, number: int, into: int, yes: bool) -> None:
+    """Let the incident NUMBER go on in INTO: its posts, its topics, and who was answered. It cannot be undone."""
+    from bot.commands.brakes import who
+    from bot.store import incidents as stored
+    from bot.store import merging
+
+    with command_store(settings) as store:
+        gone, stays = store.read_now(stored.one, number), store.read_now(stored.one, into)
+        if not yes:
+            click.confirm(
+                f"Merge incident {number} ({gone.told}, {gone.posts} posts, {gone.answered} answered) into "
+                f"incident {into} ({stays.told})?",
+                abort=True,
+            )
+        view = store.write_now(merging.merge, number, into=into, who=who(), **_by())
+    click.echo(_line(view))
+
+
 @incidents.command()
 @click.argument("number", type=int)
 @click.argument("article")
@@ -65,10 +127,10 @@ def show(settings: Settings, number: int) -> None:
 @with_settings
 def choose(settings: Settings, number: int, article: str, follow_up: bool) -> None:
     """Choose the published ARTICLE (its slug) as what the incident NUMBER says."""
-    from bot.store import incidents as stored
+    from bot.store import incident_steps
 
     with command_store(settings) as store:
-        view = store.write_now(stored.choose, number, part=_part(follow_up), article=article, **_by())
+        view = store.write_now(incident_steps.choose, number, part=_part(follow_up), article=article, **_by())
     click.echo(_line(view))
 
 
@@ -125,10 +187,10 @@ def close(settings: Settings, number: int) -> None:
 def take_out(settings: Settings, number: int, post: int) -> None:
     """Take POST (its id) out of the incident NUMBER; it is decided by itself."""
     from bot.commands.brakes import who
-    from bot.store import incidents as stored
+    from bot.store import incident_steps
 
     with command_store(settings) as store:
-        store.write_now(stored.take_out, number, post, who=who(), **_by())
+        store.write_now(incident_steps.take_out, number, post, who=who(), **_by())
     click.echo(f"Post {post} is out of incident {number}.")
 
 
@@ -138,6 +200,12 @@ def _line(view: IncidentView) -> str:
         f"{view.first_at:%Y-%m-%d %H:%M} UTC; {view.answered} answered, {view.waiting} on the way, "
         f"{view.unsaid} not answered, {view.followed_up} followed up"
     )
+
+
+def _opened(view: IncidentView) -> str:
+    if view.opened_who:
+        return f"opened by {view.opened_who}: {view.why}"
+    return f"{view.observed} people within {view.minutes:g} minutes, {view.expected:.1f} were to be expected"
 
 
 def _part(follow_up: bool) -> Any:

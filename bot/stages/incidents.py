@@ -11,7 +11,7 @@ import structlog
 from bot import metrics
 from bot.stages.parts import Parts
 from bot.stages.situation import late
-from bot.store import campaigns, incidents
+from bot.store import bursts, campaigns, incidents, opening
 from bot.store.tables import Stage
 from handoff import burst
 from handoff.burst import Burst, Record, hour_of
@@ -43,15 +43,17 @@ class Incidents:
         self._hours: dict[str, tuple[int, Mapping[int, int]]] = {}
 
     async def look(self) -> None:
-        """Link what belongs to open incidents, and open at most one new."""
+        """Link what belongs to open incidents, see that each has its case, and open at most one new."""
         settings, now = self._policy.settings.incidents, self._clock()
         if await self._store.read(incidents.count_open):
-            await self._store.write(incidents.sweep, now=now)
-            for number in await self._store.write(incidents.grow_quiet, settings, now=now):
+            await self._store.write(opening.sweep, now=now)
+            if await self._store.write(opening.open_cases, judge=self._judge, now=now):
+                self._stream.wake(Stage.OPEN_TICKET)
+            for number in await self._store.write(opening.grow_quiet, settings, now=now):
                 log.info("incident.quiet", incident=number)
         if settings.enabled and (found := await self._burst(now)) is not None:
             opened: int | None = await self._store.write(
-                incidents.open_one, found, settings=settings, judge=self._judge, now=now
+                opening.open_one, found, settings=settings, judge=self._judge, now=now
             )
             if opened is not None:
                 metrics.incidents_opened.inc()
@@ -72,8 +74,8 @@ class Incidents:
 
     async def _burst(self, now: datetime) -> Burst | None:
         settings = self._policy.settings.incidents
-        worth = await self._store.read(incidents.counted, settings, now=now)
-        since = await self._store.read(incidents.since) if worth else None
+        worth = await self._store.read(bursts.counted, settings, now=now)
+        since = await self._store.read(bursts.since) if worth else None
         if since is None or now - since < timedelta(minutes=burst.LEAST):
             return None
         found = []
@@ -87,7 +89,7 @@ class Incidents:
     async def _history(self, topic: str, now: datetime) -> Mapping[int, int]:
         this = hour_of(now)
         if (kept := self._hours.get(topic)) is None or kept[0] != this:
-            kept = this, await self._store.read(incidents.hours, topic, now=now)
+            kept = this, await self._store.read(bursts.hours, topic, now=now)
             self._hours[topic] = kept
         return kept[1]
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot.store import events, incidents, jobs, lately
+from bot.store import events, incident_steps, incidents, jobs, lately
 from bot.store.incidents import IncidentView
 from bot.store.lately import Lately
 from bot.store.refusals import Conflict, Invalid
@@ -79,7 +79,7 @@ def start(
 
     Raises Missing, Conflict, Invalid.
     """
-    row = incidents.open_row(session, number)
+    row = incident_steps.open_row(session, number)
     if pace is not None and not 1 <= pace <= MAX_PACE:
         raise Invalid(f"the pace is 1 to {MAX_PACE} replies a minute")
     if row.sending and row.sending != part:
@@ -87,7 +87,7 @@ def start(
     slug = row.answer if part is Part.ANSWER else row.follow_up
     if not slug:
         raise Conflict("choose the article first that shall be said")
-    found = incidents.in_force(session, slug, now=now)
+    found = incident_steps.in_force(session, slug, now=now)
     if not found:
         raise Conflict(f"the article {slug} may not be said now; choose another")
     if part is Part.FOLLOW_UP and not _answered(session, number):
@@ -103,36 +103,30 @@ def start(
             sa.or_(_slot.c.reply_id.is_(None), _slot.c.reply_id.in_(over)),
         )
     )
-    incidents.tell(session, row, "incident.started", now=now, part=part.value, user_id=user_id)
+    incident_steps.tell(session, row, "incident.started", now=now, part=part.value, user_id=user_id)
     return incidents.one(session, number)
 
 
 def pause(session: Session, number: int, *, user_id: int | None, now: datetime) -> IncidentView:
     """Stop sending at once: what has not begun to leave is taken back. Twice is harmless. Raises Missing, Conflict."""
-    row = incidents.open_row(session, number)
+    row = incident_steps.open_row(session, number)
     if row.sending:
         row.sending, row.halted = "", ""
         _take_back(session, number, PAUSED, now)
-        incidents.tell(session, row, "incident.paused", now=now, user_id=user_id)
+        incident_steps.tell(session, row, "incident.paused", now=now, user_id=user_id)
     return incidents.one(session, number)
 
 
 def close(session: Session, number: int, *, who: str, user_id: int | None, now: datetime) -> IncidentView:
     """End an incident and its case; what has not begun to leave is not said. Raises Missing, Conflict."""
-    row = incidents.open_row(session, number)
+    row = incident_steps.open_row(session, number)
     _take_back(session, number, "the incident was closed", now)
     row.sending, row.halted = "", ""
     row.closed_at, row.closed_by, row.closed_who = now, user_id, who
-    ended = session.connection().execute(
-        sa.update(_case)
-        .where(_case.c.id == row.case_id, _case.c.state != CaseState.RESOLVED)
-        .values(state=CaseState.RESOLVED, resolved_at=now)
-        .returning(_case.c.id, _case.c.post_id)
-    )
-    for case in ended:
-        facts = {"incident": number, "user_id": user_id}
-        events.add(session, "case.resolved", now=now, case_id=case.id, post_id=case.post_id, facts=facts)
-    incidents.tell(session, row, "incident.closed", now=now, user_id=user_id)
+    held = sa.or_(_incident.c.id == number, _incident.c.merged_into == number)
+    session.connection().execute(sa.update(_incident).where(held).values(is_gathering=False))
+    incident_steps.resolve_case(session, row, user_id=user_id, now=now)
+    incident_steps.tell(session, row, "incident.closed", now=now, user_id=user_id)
     return incidents.one(session, number)
 
 
@@ -152,7 +146,7 @@ def set_off(session: Session, number: int, *, say: Say, policy: Policy, now: dat
         return Done()
     part = Part(row.sending)
     slug = row.answer if part is Part.ANSWER else row.follow_up
-    found = incidents.in_force(session, slug, now=now)
+    found = incident_steps.in_force(session, slug, now=now)
     if not found or _read_as(found) != row.read_as:
         was = "was changed since it was chosen" if found else "may not be said any more"
         return _halt(session, row, f"the article {slug} {was}; read it and start again", now)
@@ -364,7 +358,7 @@ def _take_back(session: Session, number: int, reason: str, now: datetime) -> Non
 def _halt(session: Session, row: IncidentRow, why: str, now: datetime) -> Done:
     _take_back(session, row.id or 0, why, now)
     row.sending, row.halted = "", why
-    incidents.tell(session, row, "incident.halted", now=now)
+    incident_steps.tell(session, row, "incident.halted", now=now)
     return Done(halted=why)
 
 

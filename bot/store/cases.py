@@ -88,7 +88,7 @@ def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int]
     }
     decided = [each for each in decided if current.get(each.post_id) == read_errand(each.key)[1]]
     linked = gathering.keep(session, [_heard(each) for each in decided], now=now)
-    gathered = [each for each in decided if each.is_gathered and linked.get(each.post_id) == each.incident]
+    gathered = [each for each in decided if each.is_gathered and each.post_id in linked]
     decided = [each for each in decided if each not in gathered]
     log: list[dict[str, Any]] = []
     case_ids = _cases(session, decided, now, log)
@@ -98,7 +98,7 @@ def save(session: Session, decided: Sequence[Decided], *, job_ids: Sequence[int]
     # After everything else, and last in every queue: nothing waits for it.
     jobs.add_all(session, [jobs.row(Stage.SUGGEST, each.key, now=now) for each in decided if each.wants_help])
     _end(session, decided, now, log)
-    _gather(session, gathered, now, log)
+    _gather(session, gathered, linked, now, log)
     events.add_all(session, log)
     jobs.finish(session, job_ids, now=now)
 
@@ -113,14 +113,20 @@ def _heard(each: Decided) -> Heard:
     )
 
 
-def _gather(session: Session, gathered: Sequence[Decided], now: datetime, log: list[dict[str, Any]]) -> None:
-    """Let posts end in their incident: no case, no draft and no reply of their own."""
+def _gather(
+    session: Session,
+    gathered: Sequence[Decided],
+    linked: Mapping[int, int],
+    now: datetime,
+    log: list[dict[str, Any]],
+) -> None:
+    """Let posts end in their incident: no case, no draft and no reply of their own. linked: post id -> incident."""
     for each in gathered:
-        why = [f"it belongs to incident {each.incident}, which people answer"]
+        why = [f"it belongs to incident {linked[each.post_id]}, which people answer"]
         session.connection().execute(
             sa.update(_post).where(_post.c.id == each.post_id).values(outcome=Outcome.GATHERED, reasons=why)
         )
-        facts = {"decision": "gathered", "incident": each.incident}
+        facts = {"decision": "gathered", "incident": linked[each.post_id]}
         log.append(events.row("post.decided", now=now, post_id=each.post_id, facts=facts))
 
 

@@ -68,13 +68,16 @@ def watch(session: Session, post_ids: Iterable[int]) -> Watch:
 
 
 def watched(session: Session) -> list[Watched]:
-    """Return the open incidents, the oldest first."""
-    query = sa.select(_incident.c.id, _incident.c.topic, _incident.c.centre, _incident.c.reach).where(
-        _incident.c.closed_at.is_(None)
+    """Return what open incidents gather, the oldest first: their own topics, and those of what was merged into them."""
+    now_at = sa.func.coalesce(_incident.c.merged_into, _incident.c.id).label("now_at")
+    query = sa.select(now_at, _incident.c.topic, _incident.c.centre, _incident.c.reach).where(
+        _incident.c.is_gathering.is_(True)
     )
     return [
         Watched(
-            id=row.id, topic=row.topic, centre=Centre(vector=bytes(row.centre), reach=row.reach) if row.centre else None
+            id=row.now_at,
+            topic=row.topic,
+            centre=Centre(vector=bytes(row.centre), reach=row.reach) if row.centre else None,
         )
         for row in session.connection().execute(query.order_by(_incident.c.id))
     ]
@@ -98,18 +101,17 @@ def keep(session: Session, heard: Sequence[Heard], *, now: datetime) -> dict[int
 
 
 def link(session: Session, heard: Sequence[Heard], *, now: datetime) -> dict[int, int]:
-    """Link posts to their incidents, if those are open; return post id -> incident of those linked, now or before."""
-    wanted = {each.incident for each in heard}
-    if not wanted:
+    """Link posts to their incidents, or to those that they were merged into meanwhile, if these are open; return post
+    id -> incident of those linked, now or before."""
+    goes_on = _going_on(session, {each.incident for each in heard if each.incident is not None})
+    open_ = set(goes_on.values())
+    if not open_:
         return {}
-    # Shared locks, in order: nobody closes it before this is committed.
-    still = sa.select(_incident.c.id).where(_incident.c.id.in_(wanted), _incident.c.closed_at.is_(None))
-    open_ = {row.id for row in session.connection().execute(still.order_by(_incident.c.id).with_for_update(read=True))}
-    fresh = [each for each in heard if each.incident in open_]
+    fresh = [each for each in heard if each.incident in goes_on]
     rows = [
         {
             "post_id": each.post_id,
-            "incident_id": each.incident,
+            "incident_id": goes_on[each.incident or 0],
             "author_id": each.author_id,
             "at": each.at,
             "linked_at": now,
@@ -130,6 +132,24 @@ def link(session: Session, heard: Sequence[Heard], *, now: datetime) -> dict[int
         .values(quiet_at=None)
     )
     return linked
+
+
+def _going_on(session: Session, wanted: set[int]) -> dict[int, int]:
+    """Return incident -> where it goes on, for those that are open there; nobody closes these before the commit."""
+    if not wanted:
+        return {}
+    moved = sa.select(_incident.c.merged_into).where(_incident.c.id.in_(wanted), _incident.c.merged_into.is_not(None))
+    also = {row.merged_into for row in session.connection().execute(moved)}
+    # Shared locks, in order, as whoever merges takes them.
+    query = (
+        sa.select(_incident.c.id, _incident.c.merged_into, _incident.c.closed_at)
+        .where(_incident.c.id.in_(wanted | also))
+        .order_by(_incident.c.id)
+        .with_for_update(read=True)
+    )
+    rows = session.connection().execute(query).all()
+    open_ = {row.id for row in rows if row.closed_at is None}
+    return {row.id: there for row in rows if (there := row.merged_into or row.id) in open_}
 
 
 def _free(session: Session, linked: Iterable[int]) -> None:

@@ -697,13 +697,15 @@ class PostTopicRow(SQLModel, table=True):
 
 
 class IncidentRow(SQLModel, table=True):
-    """Many customers, one cause; one open incident for a topic, however many workers look.
+    """Many customers, one cause; one incident gathers a topic, however many workers look.
 
-    observed of expected authors within minutes: why it was opened. first_at: of its first post. centre, reach: where
-    its posts lie in meaning, empty where no model says. answer, follow_up: slugs of approved articles, "" until chosen.
-    sending: the part that is being sent, "" for none. read_as: what the article said when a person started. round:
-    grows with each start. halted: why it stopped by itself. quiet_at: since when no post came, so that closing is
-    proposed.
+    observed of expected authors within minutes: why it was opened. name, why, opened_by, opened_who: of one that a
+    person opened; empty of a measured one. merged_into: the incident that has its posts now. is_gathering: its topic
+    is held, by itself or by the one it was merged into, until that is closed. first_at: of its first post. centre,
+    reach: where its posts lie in meaning, empty where no model says. answer, follow_up: slugs of approved articles, ""
+    until chosen. sending: the part that is being sent, "" for none. read_as: what the article said when a person
+    started. round: grows with each start. halted: why it stopped by itself. quiet_at: since when no post came, so that
+    closing is proposed.
     """
 
     __tablename__ = "incident"
@@ -712,13 +714,18 @@ class IncidentRow(SQLModel, table=True):
             "incident_open",
             "topic",
             unique=True,
-            sqlite_where=sa.text("closed_at IS NULL"),
-            postgresql_where=sa.text("closed_at IS NULL"),
+            sqlite_where=sa.text("is_gathering"),
+            postgresql_where=sa.text("is_gathering"),
         ),
+        sa.Index("incident_merged", "merged_into"),
     )
     id: int | None = Field(default=None, primary_key=True)
     topic: str
+    name: str = ""
+    why: str = _text()
     opened_at: datetime = _time()
+    opened_by: int | None = Field(default=None, foreign_key="user.id")
+    opened_who: str = ""
     first_at: datetime = _time()
     minutes: float
     observed: int
@@ -740,6 +747,8 @@ class IncidentRow(SQLModel, table=True):
     closed_at: datetime | None = _time(null=True)
     closed_by: int | None = Field(default=None, foreign_key="user.id")
     closed_who: str = ""
+    merged_into: int | None = Field(default=None, foreign_key="incident.id")
+    is_gathering: bool = True
 
 
 class IncidentPostRow(SQLModel, table=True):

@@ -26,6 +26,30 @@ def say(config: Path, *words: str, code: int = 0) -> str:
     return done.output
 
 
+def test_one_is_opened_by_hand_and_another_goes_on_in_it(config: Path, sqlite_store: Store) -> None:
+    sqlite_store.write_now(add_incident)
+    assert "intent:service_disruption                service disruption" in say(config, "topics")
+    assert "there is no topic 'outage'" in say(config, "open", "outage", "--why", "NOC called", code=2)
+    assert "--why" in say(config, "open", "intent:service_disruption", code=2)
+    assert "there is no post 99" in say(
+        config, "open", "intent:service_disruption", "--why", "x", "--post", "99", code=2
+    )
+    opened = say(config, "open", "intent:service_disruption", "--why", "NOC called", "--name", "Fibre cut")
+    assert "Fibre cut: 0 people in 0 posts" in opened
+    assert "gathers service disruption already" in say(
+        config, "open", "intent:service_disruption", "--why", "x", code=2
+    )
+    shown = say(config, "show", "2")
+    assert ": NOC called; no case yet" in shown
+    assert "cannot be merged into itself" in say(config, "merge", "2", "2", "--yes", code=2)
+    assert "no such incident: 7" in say(config, "merge", "1", "7", "--yes", code=2)
+    assert "15 posts" in say(config, "merge", "1", "2", code=1), "it asks once more"
+    assert "Fibre cut: 15 people in 15 posts" in say(config, "merge", "1", "2", "--yes")
+    assert "gathers service disruption, delivery item; merged into it: 1" in say(config, "show", "2")
+    assert "merged into incident 2 by" in say(config, "show", "1")
+    assert "it was merged into incident 2" in say(config, "close", "1", code=2)
+
+
 def test_the_way_of_an_incident(config: Path, sqlite_store: Store) -> None:
     assert say(config) == "No incident so far.\n"
     sqlite_store.write_now(add_incident)

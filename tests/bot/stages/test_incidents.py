@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import Session, col, select
 
 from bot.stages.situation import late
-from bot.store import campaigns, drafts, incidents, jobs, people, replies, wishes
+from bot.store import campaigns, drafts, incident_steps, incidents, jobs, opening, people, replies, wishes
 from bot.store.engine import Store
 from bot.store.incidents import IncidentView
 from bot.store.refusals import Conflict, Invalid
@@ -59,7 +59,7 @@ class Scene(Bench):
         return self.store.read_now(incidents.one, number)
 
     def choose(self, slug: str = "outage", part: Part = Part.ANSWER) -> None:
-        self.store.write_now(incidents.choose, 1, part=part, article=slug, user_id=self.person, now=self.now)
+        self.store.write_now(incident_steps.choose, 1, part=part, article=slug, user_id=self.person, now=self.now)
 
     def start(self, part: Part = Part.ANSWER, pace: int | None = None) -> None:
         who: dict[str, Any] = {"who": "L", "user_id": self.person, "now": self.now}
@@ -275,7 +275,7 @@ async def test_a_case_that_somebody_claimed_stays_theirs(store: Store) -> None:
 async def test_a_post_that_was_linked_by_mistake_is_taken_out_and_decided_by_itself(store: Store) -> None:
     scene = await with_incident(store)
     line = store.read_now(incidents.linked, 1)[0]
-    store.write_now(incidents.take_out, 1, line.post_id, who="L", user_id=scene.person, now=scene.now)
+    store.write_now(incident_steps.take_out, 1, line.post_id, who="L", user_id=scene.person, now=scene.now)
     await scene.decide()
     await scene.incidents.look()
     assert scene.view().posts == STORM - 1
@@ -322,7 +322,7 @@ async def test_two_workers_that_see_the_same_burst_open_one_incident(store: Stor
     assert found is not None
     for _ in range(2):
         store.write_now(
-            incidents.open_one,
+            opening.open_one,
             found,
             settings=scene.incidents._policy.settings.incidents,
             judge=partial(late, scene.parts),

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from sqlmodel import Session, select
 from bot.store import people
 from bot.store.engine import Store
 from bot.store.roles import Role
-from bot.store.tables import JobRow, PostRow, ReplyRow, ReplyState
+from bot.store.tables import JobRow, PostRow, PostTopicRow, ReplyRow, ReplyState
 from bot.web.site import Site
+from tests.bot.web.test_incidents import add_incident
 from tests.bot.web.world import HOSTILE_NAME, SCRIPT, Clock, Day, add_author, add_post, add_triage, add_user
 
 CHROMIUM = os.environ.get("HARKEN_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
@@ -170,6 +172,56 @@ async def test_everything_works_without_javascript(
     await shoot(page, "case-small-dark")
     with Session(sqlite_store.engine) as session:
         assert len(session.exec(select(JobRow)).all()) == 1
+
+
+@pytest.mark.parametrize(("javascript", "width"), [(True, 1200), (False, 420)])
+async def test_an_incident_is_opened_by_hand_and_another_goes_on_in_it(
+    open_page: Open, site: Site, sqlite_store: Store, day: Day, clock: Clock, javascript: bool, width: int
+) -> None:
+    def write(session: Session) -> None:
+        for number, text in enumerate(("No internet since nine.", "Kein Netz in Kiel!", "the line is dead again")):
+            author, minutes = add_author(session, f"n{number}"), number - 30
+            post = add_post(session, 600 + number, author_id=author, minutes=minutes, text=text, outcome="escalated")
+            add_triage(session, post, intent="service_disruption")
+            at = clock() + timedelta(minutes=minutes)
+            session.add(PostTopicRow(post_id=post, topic="intent:service_disruption", author_id=author, at=at))
+
+    sqlite_store.write_now(write)
+    sqlite_store.write_now(add_incident)
+    clock.forward(minutes=20)
+    shot = f"incident-{width}"
+    page = await open_page(javascript=javascript, width=width, dark=not javascript)
+    await sign_in(page, site, sqlite_store, clock)
+    await page.goto(f"http://127.0.0.1:{site.port}/incidents")
+    await page.get_by_role("link", name="Open one by hand").click()
+    await page.get_by_label("Topic").select_option("intent:service_disruption")
+    await page.get_by_role("button", name="Show its posts").click()
+    await expect(page.get_by_role("checkbox")).to_have_count(3)
+    await page.get_by_role("checkbox").nth(0).check()
+    await page.get_by_label("Why it is opened").fill("The network operations centre called")
+    await page.get_by_label("Name,").fill("Fibre cut in the north")
+    await page.get_by_label("Others,").fill("the first one")
+    await shoot(page, f"{shot}-new")
+    await page.get_by_role("button", name="Open the incident").click()
+    await expect(page.get_by_role("alert")).to_contain_text("is no number of a post")
+    await expect(page.get_by_role("checkbox").nth(0)).to_be_checked()
+    await page.get_by_label("Others,").fill("")
+    await page.get_by_role("button", name="Open the incident").click()
+    await expect(page.get_by_role("heading", name="Fibre cut in the north")).to_be_visible()
+    await shoot(page, f"{shot}-opened")
+    await page.goto(f"http://127.0.0.1:{site.port}/incidents/1")
+    await page.get_by_label("The incident that goes on").select_option("2")
+    await page.get_by_role("button", name="Merge into it").click()
+    await expect(page.get_by_role("alertdialog")).to_contain_text("This cannot be undone")
+    await shoot(page, f"{shot}-sure")
+    await page.get_by_role("button", name="Yes, merge").click()
+    await expect(page.get_by_role("heading", name="Fibre cut in the north")).to_be_visible()
+    await expect(page.get_by_text("was merged into it")).to_be_visible()
+    await shoot(page, f"{shot}-merged")
+    await page.get_by_role("link", name="Incident 1", exact=True).click()
+    await expect(page.get_by_text("Its posts, and who was answered, are there.")).to_be_visible()
+    await page.goto(f"http://127.0.0.1:{site.port}/incidents")
+    await shoot(page, f"{shot}-list")
 
 
 async def test_a_case_says_that_somebody_changed_it(
