@@ -68,6 +68,9 @@ from handoff.registry import DeskSettings
 
 log = structlog.get_logger()
 
+MOST_REASONS = 5
+"""Of posts that a delivery brought and nobody could read, so many are told of in the log."""
+
 FALLBACK_ENGINE = "keywords"
 
 TRIAGE_TASKS = 2
@@ -331,9 +334,8 @@ class App:
         check_labels(settings)
         for name in self.policy.settings.sources:
             if name not in settings.sources:
-                raise ConfigError(
-                    f"handoff.sources.{name}: no source has this name; there are: {', '.join(settings.sources)}"
-                )
+                there = ", ".join(settings.sources) or "none"
+                raise ConfigError(f"handoff.sources.{name}: no source has this name; there are: {there}")
         self._sources = make_connectors(settings, clock)
         self._desks = make_desks(settings, clock)
         self._classifier = make_classifier(settings)
@@ -613,13 +615,18 @@ class App:
         except AuthFailed:
             metrics.webhooks.labels(direction="in", outcome="unauthorised").inc()
             return 401
-        except Rejected:
+        except Rejected as error:
+            log.warning("delivery.unreadable", source=source, why=str(error))
             metrics.webhooks.labels(direction="in", outcome="unreadable").inc()
             return 400
         digest = hashlib.sha256(body).hexdigest()
         done = await self.store.write(
             posts.take_in_delivery, delivered, source=source, body_hash=digest, now=self.clock()
         )
+        if done and delivered.page.bad:
+            reasons = [each.reason for each in delivered.page.bad[:MOST_REASONS]]
+            metrics.items_quarantined.labels(stage="delivery", reason="unreadable").inc(len(delivered.page.bad))
+            log.warning("items.quarantined", source=source, items=len(delivered.page.bad), why=reasons)
         outcome = {True: "taken", False: "repeated", None: "conflict"}[done]
         metrics.webhooks.labels(direction="in", outcome=outcome).inc()
         if done is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.commands.options import command_store, with_settings
+from bot.commands.options import ROW_ID, command_store, with_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def incidents(settings: Settings) -> None:
 
 
 @incidents.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_ID)
 @with_settings
 def show(settings: Settings, number: int) -> None:
     """Show the incident NUMBER with its newest posts and what their authors got."""
@@ -98,8 +98,8 @@ def topics(settings: Settings) -> None:
 
 
 @incidents.command()
-@click.argument("number", type=int)
-@click.argument("into", type=int)
+@click.argument("number", type=ROW_ID)
+@click.argument("into", type=ROW_ID)
 @click.option("--yes", is_flag=True, help="Do not ask once more.")
 @with_settings
 def merge(settings: Settings, number: int, into: int, yes: bool) -> None:
@@ -121,7 +121,7 @@ def merge(settings: Settings, number: int, into: int, yes: bool) -> None:
 
 
 @incidents.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_ID)
 @click.argument("article")
 @part_option
 @with_settings
@@ -135,7 +135,7 @@ def choose(settings: Settings, number: int, article: str, follow_up: bool) -> No
 
 
 @incidents.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_ID)
 @click.option("--pace", type=int, help="Replies a minute; default: as before.")
 @part_option
 @click.option("--yes", is_flag=True, help="Do not ask once more.")
@@ -156,7 +156,7 @@ def start(settings: Settings, number: int, pace: int | None, follow_up: bool, ye
 
 
 @incidents.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_ID)
 @with_settings
 def pause(settings: Settings, number: int) -> None:
     """Pause sending in the incident NUMBER at once."""
@@ -168,7 +168,7 @@ def pause(settings: Settings, number: int) -> None:
 
 
 @incidents.command()
-@click.argument("number", type=int)
+@click.argument("number", type=ROW_ID)
 @with_settings
 def close(settings: Settings, number: int) -> None:
     """Close the incident NUMBER and its case; what has not begun to leave is not said."""
@@ -181,8 +181,8 @@ def close(settings: Settings, number: int) -> None:
 
 
 @incidents.command("take-out")
-@click.argument("number", type=int)
-@click.argument("post", type=int)
+@click.argument("number", type=ROW_ID)
+@click.argument("post", type=ROW_ID)
 @with_settings
 def take_out(settings: Settings, number: int, post: int) -> None:
     """Take POST (its id) out of the incident NUMBER; it is decided by itself."""

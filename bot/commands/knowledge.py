@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.commands import worth
-from bot.commands.options import command_store, with_settings
+from bot.commands.options import ROW_ID, command_store, with_settings
 from bot.settings import ConfigError, Settings
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def check_(settings: Settings, folder: Path | None, strict: bool, by: str, revie
 @knowledge.command()
 @click.argument("name")
 @click.option("--by", required=True, help="E-mail address of the lead who has reviewed it and stands for it.")
-@click.option("--version", type=click.IntRange(1), help="The version that was reviewed; default: the newest.")
+@click.option("--version", type=ROW_ID, help="The version that was reviewed; default: the newest.")
 @with_settings
 def publish(settings: Settings, name: str, by: str, version: int | None) -> None:
     """Put the version of NAME (slug or slug.locale) that is in review in force; who wrote it cannot."""
@@ -183,7 +183,7 @@ def retire(settings: Settings, name: str, by: str, note: str) -> None:
 
 @knowledge.command()
 @click.argument("name")
-@click.argument("version", type=click.IntRange(1))
+@click.argument("version", type=ROW_ID)
 @click.option("--by", required=True, help="E-mail address of the person who does it.")
 @with_settings
 def restore(settings: Settings, name: str, version: int, by: str) -> None:
@@ -199,8 +199,8 @@ def restore(settings: Settings, name: str, version: int, by: str) -> None:
 
 @knowledge.command("diff")
 @click.argument("name")
-@click.argument("before", required=False, type=click.IntRange(1))
-@click.argument("after", required=False, type=click.IntRange(1))
+@click.argument("before", required=False, type=ROW_ID)
+@click.argument("after", required=False, type=ROW_ID)
 @with_settings
 def diff_(settings: Settings, name: str, before: int | None, after: int | None) -> None:
     """Show what changed in NAME between two versions; default: from what is in force to the newest."""

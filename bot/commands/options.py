@@ -15,6 +15,9 @@ from bot.settings import Settings, load
 if TYPE_CHECKING:
     from bot.store.engine import Store
 
+ROW_ID = click.IntRange(1, 2**63 - 1)
+"""What may number a row: more no database holds."""
+
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give *command* a ``--config`` option, and the loaded ``Settings`` as its first argument."""

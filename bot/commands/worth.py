@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from bot.commands.options import command_store, with_settings
+from bot.commands.options import ROW_ID, command_store, with_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def gaps(settings: Settings, days: int, least: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("gap", type=click.IntRange(1))
+@click.argument("gap", type=ROW_ID)
 @click.option("--by", required=True, help="E-mail address of the person who will be known as its writer.")
 @click.option("--days", type=DAYS, default=30, show_default=True, help="As for `harken knowledge gaps`.")
 @with_settings

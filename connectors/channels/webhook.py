@@ -26,6 +26,7 @@ KEY_BYTES = range(24, 65)  # Standard Webhooks, "Signature scheme": 24 to 64 byt
 MAX_SECRETS = 8
 MAX_HEADER_CHARS = 4_096
 MAX_ID_CHARS = 256
+AHEAD = timedelta(hours=1)  # a sender's clock that is further ahead is not believed: its posts would stay on top
 
 
 def _keys(secrets: SecretStr) -> SecretStr:
@@ -113,7 +114,7 @@ class Webhook:
         if len(body) > self._settings.max_bytes:
             raise Rejected(f"the body is larger than {self._settings.max_bytes} bytes; send fewer posts at a time")
         delivery = self._verified_id(headers, body, now)
-        return Delivered(id=delivery, page=self._page(body))
+        return Delivered(id=delivery, page=self._page(body, now))
 
     def _verified_id(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
         """Return the delivery's id once its signature holds for one of our secrets.
@@ -144,7 +145,7 @@ class Webhook:
             raise AuthFailed("no signature holds; is the secret one of this source's secrets?")
         return delivery
 
-    def _page(self, body: bytes) -> Page:
+    def _page(self, body: bytes, now: datetime) -> Page:
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -156,7 +157,7 @@ class Webhook:
             raise Rejected('"posts" and "deleted" must be lists')
         if len(pushed) + len(deleted) > self._settings.max_posts:
             raise Rejected(f"one delivery holds at most {self._settings.max_posts} posts and deletions")
-        posts, bad = self._read(pushed)
+        posts, bad = self._read(pushed, now)
         gone: list[str] = []
         for number, item in enumerate(deleted):
             try:
@@ -166,7 +167,7 @@ class Webhook:
         posts.sort(key=lambda post: post.edited_at or post.created_at)
         return Page(posts=posts, cursor="", deleted=gone, bad=bad)
 
-    def _read(self, items: Iterable[Any]) -> tuple[list[Post], list[BadItem]]:
+    def _read(self, items: Iterable[Any], now: datetime) -> tuple[list[Post], list[BadItem]]:
         posts: list[Post] = []
         bad: list[BadItem] = []
         for number, item in enumerate(items):
@@ -175,7 +176,7 @@ class Webhook:
                 posts.append(
                     record.post(
                         self.channel,
-                        created_at=record.created_at,
+                        created_at=now if record.created_at > now + AHEAD else record.created_at,
                         edited_at=record.edited_at,
                         own_id=self._settings.account.id,
                     )

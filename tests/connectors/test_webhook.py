@@ -286,3 +286,8 @@ def test_more_followers_than_there_are_people_are_not_believed(claimed: int) -> 
         {"posts": [{"id": "1", "created_at": "2026-11-02T11:59:00Z", "author": author, "text": "hi"}]}
     ).page.posts
     assert post.author.followers is None
+
+
+def test_a_clock_that_is_years_ahead_puts_no_post_on_top_for_years() -> None:
+    (post,) = push({"posts": [{**POST, "created_at": "2030-01-01T00:00:00Z"}]}).page.posts
+    assert post.created_at == NOON

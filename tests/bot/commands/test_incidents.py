@@ -70,3 +70,9 @@ def test_the_way_of_an_incident(config: Path, sqlite_store: Store) -> None:
     assert "closed" in say(config, "close", "1")
     assert "closed" in say(config, "close", "1", code=2)
     assert "no such incident" in say(config, "show", "7", code=2)
+
+
+def test_a_number_that_no_row_has_is_a_mistake_of_the_caller(config: Path) -> None:
+    for words in (["show"], ["close"], ["merge", "1"], ["take-out", "1"]):
+        said = say(config, *words, "9" * 25, code=2)
+        assert "is not in the range" in said
