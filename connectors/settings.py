@@ -7,6 +7,8 @@ from datetime import timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 DAY_S = 86_400.0
+CENTURY_S = 36_525 * DAY_S
+"""Beyond some such bound there is no such moment in any calendar."""
 
 
 class SourceSettings(BaseModel):
@@ -17,9 +19,9 @@ class SourceSettings(BaseModel):
     kind: str
     enabled: bool = True
     poll_every_s: float = Field(60.0, gt=0, le=DAY_S, description="seconds between two looks at a stream")
-    lookback_s: float = Field(DAY_S, ge=0, le=366 * DAY_S, description="how far a first visit reads back, seconds")
+    lookback_s: float = Field(DAY_S, ge=0, le=CENTURY_S, description="how far a first visit reads back, seconds")
     overlap_s: float = Field(
-        900.0, ge=0, le=366 * DAY_S, description="how far each look reads behind its cursor, seconds"
+        900.0, ge=0, le=CENTURY_S, description="how far each look reads behind its cursor, seconds"
     )
     max_first_pages: int = Field(5, ge=1, description="pages a first visit reads at most")
     timeout_s: float = Field(
