@@ -35,6 +35,9 @@ from tests.networks.clock import FastClock
 AIM_S = 1.5
 """How long a life that is to die in the middle of a reply waits for one."""
 
+BUSY_S = 0.5
+"""How long a life that is to die with errands taken waits for some."""
+
 GRACE_S = 10.0
 """SIGTERM: the daemon is gone within this."""
 
@@ -44,8 +47,9 @@ class Lifespan:
     """What to live.
 
     kills: how many lives end by SIGKILL, up to longest_s after the daemon is ready (half of them within a quarter of
-    that), or, the share early, after the fork, or, the share aimed, while a reply is on its way: on a slow machine
-    chance alone would hit too few of these. posts: how many the last one waits for, up to calm_s.
+    that), or, the share early, after the fork, or, the share aimed, while a reply is on its way, or, the share busy,
+    while errands are taken: on a slow machine chance alone would hit too few of these. posts: how many the last one
+    waits for, up to calm_s.
     drain_at_sending: the last one ends as soon as a reply is on its way.
     """
 
@@ -58,6 +62,7 @@ class Lifespan:
     longest_s: float = 0.35
     early: float = 0.15
     aimed: float = 0.08
+    busy: float = 0.2
     posts: int = 0
     drain_at_sending: bool = False
     calm_s: float = 150.0
@@ -108,7 +113,8 @@ def main(path: Path) -> None:
         kind = dice.random()
         seconds = span.longest_s * dice.random() ** 2
         is_early, is_aimed = kind < span.early, kind > 1 - span.aimed
-        tell(_one(span, settings, file, is_early=is_early, is_aimed=is_aimed, seconds=seconds))
+        is_busy = 0 <= kind - span.early < span.busy
+        tell(_one(span, settings, file, is_early=is_early, is_aimed=is_aimed, is_busy=is_busy, seconds=seconds))
     tell(_last(span, settings, file))
 
 
@@ -118,17 +124,20 @@ def tell(life: Life) -> None:
     sys.stdout.flush()
 
 
-def _one(span: Lifespan, settings: Settings, file: Path, *, is_early: bool, is_aimed: bool, seconds: float) -> Life:
+def _one(
+    span: Lifespan, settings: Settings, file: Path, *, is_early: bool, is_aimed: bool, is_busy: bool, seconds: float
+) -> Life:
     reader, writer = os.pipe()
     child = _fork(span, settings, writer)
     os.close(writer)
     if not is_early:
         os.read(reader, 1)  # ready, or dead
     os.close(reader)
-    if is_aimed:
-        until = time.monotonic() + AIM_S
-        while not _is_sending(file) and time.monotonic() < until:
-            time.sleep(0.005)
+    if is_aimed or is_busy:
+        until = time.monotonic() + (AIM_S if is_aimed else BUSY_S)
+        is_there = _is_sending if is_aimed else _is_busy
+        while not is_there(file) and time.monotonic() < until:
+            time.sleep(0.002)
         seconds = 0.0
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
@@ -201,6 +210,13 @@ def _is_calm(file: Path, posts: int) -> bool:
     left = "SELECT COUNT(*) FROM job WHERE done_at IS NULL AND parked_at IS NULL"
     found = _ask(file, f"SELECT ({left}), (SELECT COUNT(*) FROM post WHERE is_own = 0)")
     return found is not None and found[0] == 0 and found[1] >= posts
+
+
+def _is_busy(file: Path) -> bool:
+    return _ask(file, "SELECT COUNT(*) FROM job WHERE claimed_until IS NOT NULL AND done_at IS NULL") not in (
+        None,
+        (0,),
+    )
 
 
 def _is_sending(file: Path) -> bool:

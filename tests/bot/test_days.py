@@ -32,7 +32,7 @@ RATE = 60
 LENGTH = timedelta(minutes=20)
 LAG = timedelta(seconds=30)
 PAUSE = timedelta(seconds=20)
-CALM_S = 150.0
+CALM_S = 300.0
 """How long the daemon may take, after the last post has surfaced, until nothing is left to do."""
 
 DESK_TROUBLE = (Trouble.ACCEPTED_THEN_RESET, Trouble.HTML_503, Trouble.RATE_LIMITED_WITHOUT_RESET)
@@ -94,7 +94,7 @@ def _state(session: Session) -> tuple[set[str], int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("sign_in", "count"), [("oauth1 and bearer", 1000), ("oauth1", 100), ("oauth2", 100)], ids=lambda each: str(each)
 )
@@ -123,7 +123,7 @@ async def test_a_day_on_x(tmp_path: Path, clock: FastClock, desk: FakeZendesk, s
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_a_day_on_mastodon(tmp_path: Path, clock: FastClock, desk: FakeZendesk) -> None:
     network = MastodonNetwork(clock=clock, lag=LAG)
     with serve_in_thread(network):
@@ -142,7 +142,7 @@ async def test_a_day_on_mastodon(tmp_path: Path, clock: FastClock, desk: FakeZen
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_a_day_on_reddit(tmp_path: Path, clock: FastClock, desk: FakeZendesk) -> None:
     """With edits and deletions, and replies into few threads, where one person's matter is one case."""
     network = Reddit(clock=clock)
