@@ -50,6 +50,7 @@ def connector_on(network: Reddit, clock: HandClock, **more: Any) -> RedditConnec
 
 class TestRedditContract(ConnectorContract[Reddit]):
     secrets = (CLIENT_SECRET, PASSWORD, "access-token-", CUSTOMER, BRAND)
+    short_s = 2.0  # praw asks for a token, a profile and a thread first; 1 s is short on a slow machine
 
     def make_network(self, clock: HandClock) -> Reddit:
         return Reddit(clock=clock)
