@@ -130,6 +130,16 @@ def _names(folder: Path) -> list[str]:
         raise FlagsError(f"brakes.folder: {folder} cannot be read: {error.strerror}; everything is held") from error
 
 
+def take_back(folder: Path, flag: Pulled) -> None:
+    """Take away what ``raise_flag`` has just made for *flag*, an empty file included. Raises FlagsError."""
+    path = path_of(folder, flag.target)
+    try:
+        if not lower_flag(folder, flag.token) and path.exists() and not path.stat().st_size:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FlagsError(f"brakes.folder: {path} cannot be removed: {error.strerror}") from error
+
+
 def _target(name: str) -> Target | None:
     """Return what a file of this name stops, None when it is no brake."""
     if name == STOP:

@@ -168,7 +168,7 @@ def _tell_the_store(settings: Settings, pulled: Pulled, *, is_new: bool) -> str:
             store.write_now(brakes.pull, pulled, now=pulled.at)
     except Invalid as error:
         if is_new:
-            flags.lower_flag(settings.brakes_folder(), pulled.token)
+            flags.take_back(settings.brakes_folder(), pulled)
         raise click.UsageError(f"{error}; nothing was stopped") from error
     except StoreError as error:
         return str(error)

@@ -19,7 +19,7 @@ from bot.web.api import json, page_size
 from bot.web.auth import FORM
 from bot.web.pages import render
 from bot.web.parts import PARTS, visitor
-from bot.web.problems import Problem
+from bot.web.problems import Problem, status_of
 from classifiers.errors import ClassifierError
 from handoff.knowledge import readiness
 from handoff.knowledge.article import MAX_CHARS, Article, ArticleError, ArticleState, Audience, make
@@ -310,7 +310,7 @@ async def _step(request: web.Request, act: Any, **more: Any) -> web.StreamRespon
     try:
         await _do(request, act, **more)
     except (Invalid, Conflict) as refused:
-        status = 409 if isinstance(refused, Conflict) else 422
+        status = status_of(refused)
         return await _show(request, refused=str(refused), status=status)
     raise web.HTTPSeeOther(f"/articles/{intake.row_id(request)}")
 

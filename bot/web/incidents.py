@@ -19,6 +19,7 @@ from bot.web.api import Nothing, json
 from bot.web.auth import FORM
 from bot.web.pages import render
 from bot.web.parts import PARTS, visitor
+from bot.web.problems import status_of
 from handoff.incident import Part
 
 PAGE = 100
@@ -101,8 +102,7 @@ async def create(request: web.Request) -> web.StreamResponse:
             **_by(request),
         )
     except (Conflict, Invalid) as refused:
-        status = 409 if isinstance(refused, Conflict) else 422
-        return await _show_new(request, fields, refused=str(refused), status=status)
+        return await _show_new(request, fields, refused=str(refused), status=status_of(refused))
     raise web.HTTPSeeOther(f"/incidents/{view.id}")
 
 
@@ -249,7 +249,7 @@ async def _page_act(request: web.Request, act: Any, *, then: int | None = None, 
     try:
         await _act(request, act, **how)
     except (Conflict, Invalid) as refused:
-        return await _show(request, refused=str(refused), status=409 if isinstance(refused, Conflict) else 422)
+        return await _show(request, refused=str(refused), status=status_of(refused))
     raise web.HTTPSeeOther(f"/incidents/{then or intake.row_id(request)}")
 
 

@@ -22,6 +22,7 @@ from bot.web.api import json
 from bot.web.auth import FORM
 from bot.web.pages import render
 from bot.web.parts import Parts, visitor
+from bot.web.problems import status_of
 from handoff.differences import Report
 from handoff.rewind import Way
 
@@ -160,7 +161,7 @@ async def begin(request: web.Request) -> web.StreamResponse:
     try:
         view = request.app[REWINDS].begin(_body(fields), who=visitor(request).user.name)
     except (Invalid, Conflict) as refused:
-        status = 409 if isinstance(refused, Conflict) else 422
+        status = status_of(refused)
         return _show(request, refused=str(refused), typed=fields, status=status)
     raise web.HTTPSeeOther(f"/rewind/{view.id}")
 

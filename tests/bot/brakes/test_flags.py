@@ -92,6 +92,20 @@ def test_without_room_for_words_an_empty_file_stops_as_well(folder: Path) -> Non
     assert [path.name for path in folder.iterdir()] == ["stop"], "nothing half written is left"
 
 
+def test_what_was_just_raised_can_be_taken_back_and_nothing_else(folder: Path) -> None:
+    with no_room():
+        flags.raise_flag(folder, PULLED)
+    flags.take_back(folder, PULLED)
+    assert flags.read(folder) == [], "an empty file"
+    flags.raise_flag(folder, PULLED)
+    flags.take_back(folder, PULLED)
+    assert flags.read(folder) == []
+    other = replace(PULLED, token="t2", who="Bo")
+    flags.raise_flag(folder, other)
+    flags.take_back(folder, PULLED)
+    assert flags.read(folder) == [other], "somebody else's, made in between"
+
+
 def test_what_looks_like_a_brake_and_is_none_can_be_told(folder: Path) -> None:
     flags.raise_flag(folder, PULLED)
     for name in ("STOP", "stop.txt", ".lock", "source=x"):
