@@ -33,10 +33,7 @@ from handoff import registry as desks
 from tests.networks.clock import FastClock
 
 AIM_S = 1.5
-"""How long a life that is to die in the middle of a reply waits for one."""
-
-BUSY_S = 0.5
-"""How long a life that is to die with errands taken waits for some."""
+"""How long a life that is to die in the middle of a reply, or with errands taken, waits for that."""
 
 GRACE_S = 10.0
 """SIGTERM: the daemon is gone within this."""
@@ -62,7 +59,7 @@ class Lifespan:
     longest_s: float = 0.35
     early: float = 0.15
     aimed: float = 0.08
-    busy: float = 0.2
+    busy: float = 0.3
     posts: int = 0
     drain_at_sending: bool = False
     calm_s: float = 150.0
@@ -134,7 +131,7 @@ def _one(
         os.read(reader, 1)  # ready, or dead
     os.close(reader)
     if is_aimed or is_busy:
-        until = time.monotonic() + (AIM_S if is_aimed else BUSY_S)
+        until = time.monotonic() + AIM_S
         is_there = _is_sending if is_aimed else _is_busy
         while not is_there(file) and time.monotonic() < until:
             time.sleep(0.002)
