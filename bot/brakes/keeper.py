@@ -2,14 +2,18 @@
 
 Any of the three holds. The gate, which is asked right before the first byte leaves, looks at memory and files alone, so
 it works with the database gone. ``watch`` brings the three in step: a brake of the store becomes a file here, a file
-becomes a row there, and what a person released goes everywhere. Nothing here ever releases by itself.
+becomes a row there, and what a person released goes everywhere. Nothing here ever releases by itself. Files and rows
+are seen on threads of their own: in a storm a look must not queue up behind the work that it is to stop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -26,7 +30,10 @@ from handoff.brake import EVERYTHING, Pulled, Scope, Target, Topic, targets
 
 log = structlog.get_logger()
 
-LOOK_S = 0.2
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOOK_S = 0.1
 """How often a process looks: a brake pulled on another machine is obeyed within a second, this many times over."""
 
 FOLDER_GONE = Pulled(
@@ -49,6 +56,7 @@ class Brakes:
         self.folder = folder
         self._store = store
         self._clock = clock
+        self._files = ThreadPoolExecutor(1, thread_name_prefix="brakes-files")
         self._memory: dict[str, Pulled] = {}
         self._own: dict[str, Pulled] = {}
         self._has_looked = False
@@ -62,7 +70,7 @@ class Brakes:
         """Return the brake that holds words on *topic*, None when none does. Raises StoreUnavailable at first."""
         if not self._has_looked:
             # A process that has never heard from the store cannot say that nobody stopped it.
-            self._take(await self._store.read(brakes.review, ()))
+            self._take(await self._store.read_urgently(brakes.review, ()))
         return self._holds(targets(topic))
 
     def gate(self, topic: Topic) -> Gate:
@@ -90,18 +98,18 @@ class Brakes:
         Raises Invalid when it would stop nothing, NotRecorded when it stands here and the store cannot be written.
         """
         words = brakes.reason(why)
-        await self._store.read(brakes.check, target)
+        await self._store.read_urgently(brakes.check, target)
         now = self._clock()
         pulled = Pulled(token=flags.new_token(), target=target, at=now, who=who, why=words, user_id=user_id)
         self._own = {**self._own, pulled.token: pulled}
         where = "on this machine"
         try:
-            await asyncio.to_thread(flags.raise_flag, self.folder, pulled)
+            await self._at_files(flags.raise_flag, self.folder, pulled)
         except FlagsError as error:
             self._trouble("files", str(error))
             where = "in this process alone"
         try:
-            return await self._store.write(brakes.pull, pulled, now=now)
+            return await self._store.write_urgently(brakes.pull, pulled, now=now)
         except StoreUnavailable as error:
             self._trouble("store", str(error))
             raise NotRecorded(
@@ -113,7 +121,7 @@ class Brakes:
         """Release what stands on *target*, everywhere. Raises Invalid without a reason, Conflict when none stands."""
         await self.look()
         now = self._clock()
-        done = await self._store.write(brakes.release, target, who=who, why=why, user_id=user_id, now=now)
+        done = await self._store.write_urgently(brakes.release, target, who=who, why=why, user_id=user_id, now=now)
         await self.look()
         return done
 
@@ -125,23 +133,28 @@ class Brakes:
 
     async def look(self) -> None:
         """Bring memory, files and store in step; with the store or the folder gone, as far as the other goes."""
-        here = await asyncio.to_thread(self._read)
+        here = await self._at_files(self._read)
         # What was once seen holds on, also when its file goes: only a release in the store ends it.
         self._memory = {**self._memory, **{each.token: each for each in here}}
         mine = {**self._memory, **self._own}
         try:
-            said = await self._store.read(brakes.review, mine)
+            said = await self._store.read_urgently(brakes.review, mine)
             if said.unknown:
-                await self._store.write(brakes.adopt, [mine[token] for token in said.unknown], now=self._clock())
-                said = await self._store.read(brakes.review, mine)
+                await self._store.write_urgently(
+                    brakes.adopt, [mine[token] for token in said.unknown], now=self._clock()
+                )
+                said = await self._store.read_urgently(brakes.review, mine)
         except StoreUnavailable as error:
             self._trouble("store", str(error))
         else:
             self._take(said)
-            await asyncio.to_thread(self._write, said, here)
+            await self._at_files(self._write, said, here)
         for scope in Scope:
             count = sum(1 for each in self.standing() if each.target.scope is scope)
             metrics.brakes.labels(scope=scope).set(count)
+
+    async def _at_files(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._files, partial(work, *args, **kwargs))
 
     def _holds(self, wanted: Sequence[Target]) -> Target | None:
         memory, own = self._memory, self._own

@@ -103,7 +103,8 @@ def waiting(session: Session, reply_id: int) -> Waiting | None:
 def review(session: Session, tokens: Collection[str]) -> Reviewed:
     """Return what stands here, and what became of *tokens*, which somebody holds as files or in memory."""
     rows = session.exec(select(BrakeRow).where(col(BrakeRow.released_at).is_(None))).all()
-    known = session.exec(select(BrakeRow.token, BrakeRow.released_at).where(col(BrakeRow.token).in_(tokens))).all()
+    query = select(BrakeRow.token, BrakeRow.released_at).where(col(BrakeRow.token).in_(tokens))
+    known = session.exec(query).all() if tokens else []
     return Reviewed(
         standing=[_pulled(row) for row in rows],
         released={token for token, released_at in known if released_at is not None},

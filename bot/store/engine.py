@@ -43,7 +43,8 @@ class StoreUnavailable(StoreError):
 class Store:
     """Opens the database at *url* (``sqlite:///path`` or ``postgresql+psycopg://...``).
 
-    checkpoints: only the daemon's writer moves the WAL back into the database; a command beside it must not.
+    checkpoints: only the daemon's writer moves the WAL back into the database; a command beside it must not. Beside
+    *readers* and *writers* one thread and one connection are kept for what is urgent.
     """
 
     def __init__(self, url: str, *, readers: int = 4, writers: int = 4, checkpoints: bool = True) -> None:
@@ -64,7 +65,7 @@ class Store:
             self._reader = sa.create_engine(
                 self.url,
                 poolclass=QueuePool,
-                pool_size=readers,
+                pool_size=readers + 1,
                 max_overflow=0,
                 connect_args={"check_same_thread": False, "timeout": 30},
             )
@@ -78,7 +79,7 @@ class Store:
             self._alone = nullcontext()
             self._writer = sa.create_engine(
                 self.url,
-                pool_size=readers + writers,
+                pool_size=readers + writers + 1,
                 max_overflow=0,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 10},
@@ -87,6 +88,7 @@ class Store:
             self._reader = self._writer.execution_options(postgresql_readonly=True)
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._urgent_thread = ThreadPoolExecutor(1, thread_name_prefix="store-urgent")
 
     @property
     def engine(self) -> sa.Engine:
@@ -128,12 +130,21 @@ class Store:
         """
         return await self._on(self._write_threads, lambda: self.write_now(work, *args, **kwargs))
 
+    async def read_urgently(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """``read``, not queued up behind other work: for the brakes."""
+        return await self._on(self._urgent_thread, lambda: self.read_now(work, *args, **kwargs))
+
+    async def write_urgently(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """``write``, queued up behind the transaction that runs on SQLite, and behind nothing else: for the brakes."""
+        return await self._on(self._urgent_thread, lambda: self.write_now(work, *args, **kwargs))
+
     @staticmethod
     async def _on(threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, job)
 
     def close(self) -> None:
         """Wait for running transactions, then let go; twice is harmless. Readers go first: the last one checkpoints."""
+        self._urgent_thread.shutdown(wait=True)
         self._read_threads.shutdown(wait=True)
         self._write_threads.shutdown(wait=True)
         if self.is_sqlite:

