@@ -14,7 +14,7 @@ from bot.store.refusals import Conflict, Invalid, Missing
 from bot.store.situations import SAID
 from bot.store.tables import ArticleRow, ArticleVersionRow, Origin, Outcome, PostRow, ReplyRow, ReplyState, TriageRow
 from bot.store.upsert import table_of
-from bot.store.verdicts import DISCARDED
+from bot.store.verdicts import is_rejected, is_said_by_hand
 from handoff.guards import NO_ANSWER, UNLIKELY
 from handoff.knowledge.article import Article, parse
 from handoff.knowledge.gaps import Question, asks, proposed
@@ -40,8 +40,9 @@ def questions(
 ) -> tuple[list[Question], bool]:
     """Return what was asked after *since* and no article answered, newest first, and whether that is more than *limit*.
 
-    That is: it went to people because no article was likely to answer it, or its draft was discarded; and nothing made
-    from an article was said. leave_out: intents that an article cannot help with. Subjects that need care are left out.
+    That is: it went to people because no article was likely to answer it, or its draft was discarded or passed over;
+    and nothing made from an article was said. leave_out: intents that an article cannot help with. Subjects that need
+    care are left out.
     """
     reasons = sa.cast(_post.c.reasons, sa.Text)
     rejected = _rejected()
@@ -128,20 +129,19 @@ def _asked() -> sa.Select[Any]:
 
 
 def _rejected() -> sa.ColumnElement[bool]:
-    return sa.exists().where(
-        _reply.c.post_id == _post.c.id,
-        _reply.c.origin == Origin.DRAFT,
-        _reply.c.state == ReplyState.CANCELLED,
-        _reply.c.reason == DISCARDED,
-    )
+    return sa.exists().where(_reply.c.post_id == _post.c.id, is_rejected())
 
 
 def _served() -> sa.ColumnElement[bool]:
-    """What was made from an article is, may be or will be public, or waits for a person who may still approve it."""
+    """What was made from an article is, may be or will be public, or waits for a person who has not answered yet."""
     return sa.exists().where(
         _reply.c.post_id == _post.c.id,
         _reply.c.origin.in_((Origin.BOT, Origin.DRAFT)),
-        _reply.c.state.in_((*SAID, ReplyState.DRAFTED)),
+        sa.or_(
+            _reply.c.state.in_(SAID),
+            sa.and_(_reply.c.state == ReplyState.DRAFTED, sa.not_(is_rejected())),
+            is_said_by_hand(),
+        ),
     )
 
 

@@ -172,13 +172,27 @@ def _is_passed_over() -> sa.ColumnElement[bool]:
     return sa.and_(is_unused, sa.exists().where(*_own_replies()[1]))
 
 
+def _is_left() -> sa.ColumnElement[bool]:
+    return sa.and_(_reply.c.origin == Origin.DRAFT, sa.or_(_is_discarded(), _is_passed_over()))
+
+
+def _is_repeated() -> sa.ColumnElement[bool]:
+    return sa.exists().where(*_own_replies(same_words=True)[1])
+
+
+def is_rejected() -> sa.ColumnElement[bool]:
+    """A draft that a person discarded or passed over, and whose words nobody wrote themselves."""
+    return sa.and_(_is_left(), sa.not_(_is_repeated()))
+
+
+def is_said_by_hand() -> sa.ColumnElement[bool]:
+    """A draft that a person discarded or passed over, and said word for word: they took it."""
+    return sa.and_(_is_left(), _is_repeated())
+
+
 def _is_turned_down() -> sa.ColumnElement[bool]:
-    """A person had it before them and wanted other words. Who wrote its very words themselves took it."""
-    is_repeated = sa.exists().where(*_own_replies(same_words=True)[1])
-    return sa.or_(
-        sa.and_(_reply.c.approved_by.is_not(None), _reply.c.is_edited),
-        sa.and_(sa.or_(_is_discarded(), _is_passed_over()), sa.not_(is_repeated)),
-    )
+    """A person had it before them and wanted other words."""
+    return sa.or_(sa.and_(_reply.c.approved_by.is_not(None), _reply.c.is_edited), is_rejected())
 
 
 def _first_own_reply(*, same_words: bool = False) -> sa.ScalarSelect[datetime]:

@@ -1,6 +1,7 @@
 """What became of each article: counted from replies, cases and events as they are stored, and people's ratings.
 
-A reply counts by when it was decided. Resolved: SETTLED after an answer its author has written nothing more in that
+A reply counts by when it was decided. A draft that a person passed over for words of their own was rejected; one whose
+very words they wrote was approved. Resolved: SETTLED after an answer its author has written nothing more in that
 conversation but thanks, and nobody has reopened the case.
 """
 
@@ -30,7 +31,7 @@ from bot.store.tables import (
     TriageRow,
 )
 from bot.store.upsert import put, table_of
-from bot.store.verdicts import DISCARDED
+from bot.store.verdicts import is_rejected, is_said_by_hand
 from handoff.knowledge.article import ArticleState, Audience
 from handoff.knowledge.worth import NOTHING, SETTLED, Counts, Use, changed
 
@@ -150,9 +151,9 @@ def _said(now: datetime, since: datetime) -> sa.Select[Any]:
     flags = {
         "alone": sa.and_(_reply.c.origin == Origin.BOT, is_sent),
         "by_person": sa.and_(is_draft, is_sent),
-        "approved": sa.and_(is_approved, _reply.c.is_edited.is_(False)),
+        "approved": sa.or_(sa.and_(is_approved, _reply.c.is_edited.is_(False)), is_said_by_hand()),
         "edited": sa.and_(is_approved, _reply.c.is_edited.is_(True)),
-        "rejected": sa.and_(is_draft, _reply.c.state == ReplyState.CANCELLED, _reply.c.reason == DISCARDED),
+        "rejected": is_rejected(),
         "unresolved": is_open,
         "resolved": sa.and_(rests, sa.not_(is_young)),
         "pending": sa.and_(rests, is_young),

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot.store import editions, gaps, people, worth
+from bot.store import drafts, editions, gaps, people, worth
 from bot.store.engine import Store
 from bot.store.refusals import Conflict, Invalid, Missing
 from bot.store.roles import Role
@@ -20,7 +20,7 @@ from bot.store.verdicts import DISCARDED
 from handoff.guards import NO_ANSWER, UNLIKELY
 from handoff.knowledge.gaps import find
 from handoff.sensitive import IN_WORDS, Topic
-from tests.bot.web.world import NOON, add_article, add_author, add_draft, add_post, add_source, add_triage
+from tests.bot.web.world import NOON, add_article, add_author, add_case, add_draft, add_post, add_source, add_triage
 
 SINCE = NOON - timedelta(days=1)
 ASKED: dict[str, Any] = {"outcome": Outcome.ESCALATED, "reasons": [f"{UNLIKELY} (best 0.12)"]}
@@ -49,7 +49,7 @@ class Inbox:
     def answer(self, post: int, **more: Any) -> None:
         self.number += 1
         values = {"key": f"k{self.number}", "article_id": self.article, **more}
-        self.store.write_now(add_draft, post, None, **values)
+        self.store.write_now(add_draft, post, values.pop("case_id", None), **values)
 
     def asked(self, **more: Any) -> list[int]:
         found, _ = self.store.read_now(gaps.questions, **{"since": SINCE, **more})
@@ -112,6 +112,22 @@ def test_a_question_whose_draft_was_discarded_is_a_gap_whatever_its_reasons(inbo
     inbox.answer(number, state=ReplyState.CANCELLED, reason=DISCARDED)
     (found,), _ = inbox.store.read_now(gaps.questions, since=SINCE)
     assert (found.post_id, found.was_rejected) == (number, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_gap"), [("Ours burnt down.", True), ("Sorry for the wait! Send us the number by DM.", False)]
+)
+def test_a_question_whose_draft_was_passed_over_is_a_gap_unless_its_very_words_were_said(
+    inbox: Inbox, words: str, is_gap: bool
+) -> None:
+    number = inbox.ask(outcome=Outcome.DRAFTED, reasons=["late-parcel answers it (0.50)"])
+    case = inbox.store.write_now(add_case, number)
+    inbox.answer(number, case_id=case)
+    assert inbox.asked() == []
+    asked: dict[str, Any] = {"nonce": "n", "send": True, "revision": None, "user_id": inbox.user, "now": NOON}
+    inbox.store.write_now(drafts.write, case, post_id=number, text=words, **asked)
+    found, _ = inbox.store.read_now(gaps.questions, since=SINCE)
+    assert [(each.post_id, each.was_rejected) for each in found] == ([(number, True)] if is_gap else [])
 
 
 def test_the_newest_are_looked_at_and_more_is_told(inbox: Inbox) -> None:

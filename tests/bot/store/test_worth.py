@@ -154,6 +154,23 @@ def test_what_people_did_to_drafts_is_counted_with_how_much_they_changed(shelf: 
     assert shelf.counts.judged == 4
 
 
+@pytest.mark.parametrize(
+    ("words", "approved", "rejected"),
+    [("Ours burnt down.", 0, 1), ("Please send us the number by DM.", 1, 0)],
+)
+def test_a_draft_that_a_person_passed_over_was_rejected_unless_they_wrote_its_very_words(
+    shelf: Shelf, words: str, approved: int, rejected: int
+) -> None:
+    post = shelf.post()
+    case = shelf.store.write_now(add_case, post)
+    draft = shelf.draft(post=post, case_id=case, text="Please send us the number by DM.")
+    asked: dict[str, Any] = {"nonce": "n", "send": True, "revision": None, "user_id": shelf.user, "now": NOON}
+    shelf.store.write_now(drafts.write, case, post_id=post, text=words, **asked)
+    assert shelf.counts == Counts(shown=1, approved=approved, rejected=rejected)
+    shelf.store.write_now(drafts.discard, draft, user_id=shelf.user, now=NOON)
+    assert shelf.counts == Counts(shown=1, approved=approved, rejected=rejected), "once, whatever becomes of it"
+
+
 def test_a_draft_that_an_edit_or_a_guard_withdrew_is_no_verdict(shelf: Shelf) -> None:
     shelf.draft(state=ReplyState.CANCELLED, reason="the post was edited")
     shelf.reply(state=ReplyState.CANCELLED, reason="stopped", sent_at=None)
