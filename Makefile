@@ -34,7 +34,7 @@ check: setup
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 evaluate: setup
 	@test -n "$$HARKEN_SHARED" || { echo "set HARKEN_SHARED to the folder that holds data/" >&2; exit 2; }

@@ -18,6 +18,12 @@ settings.register_profile("harken", deadline=None, suppress_health_check=[Health
 settings.load_profile("harken")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take long, so that no worker is left alone with one at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[sa.URL]:
     """A PostgreSQL server of this test process."""

@@ -70,8 +70,11 @@ def desk(clock: FastClock) -> Iterator[FakeZendesk]:
 async def live(app: App, *, goes_on: Callable[[], bool], heard: Callable[[set[str]], bool]) -> None:
     """Run the daemon while the day *goes_on*, then until *heard* of the stored ids holds and no errand is left."""
     daemon = Daemon(app, [Role.POLL, Role.WORK])
-    running = asyncio.create_task(daemon.run())
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    running = asyncio.create_task(daemon.run(on_ready=lambda _: loop.call_soon_threadsafe(ready.set)))
+    waiting = asyncio.create_task(ready.wait())
     try:
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         while goes_on() and not running.done():
             await asyncio.sleep(0.05)
         async with asyncio.timeout(CALM_S):
@@ -83,6 +86,7 @@ async def live(app: App, *, goes_on: Callable[[], bool], heard: Callable[[set[st
     except TimeoutError:
         pass  # the books say what is missing
     finally:
+        waiting.cancel()
         daemon.stop()
         await running
 
