@@ -304,11 +304,17 @@ def make_standards(settings: Settings, connectors: Iterable[Connector] = ()) -> 
     slots = read_slots(settings.knowledge.slots)
     if slots.faults:
         raise ConfigError("\n".join(f"knowledge.slots: {fault}" for fault in slots.faults.values()))
-    able = {each.channel: each.capabilities for each in connectors if not each.capabilities.pushed}
+    policy = make_policy(settings)
+    spoken = [each for each in connectors if not each.capabilities.pushed]
+    # Of several sources on one channel the one with the longest signature is the one to hold a wording against.
+    spoken.sort(key=lambda each: len(policy.signature(each.name)))
     return Standards(
-        voices={name: Voice(channel=name, length=each.length, markdown=each.markdown) for name, each in able.items()},
+        voices={
+            each.channel: Voice.of(each.channel, each.capabilities, signature=policy.signature(each.name))
+            for each in spoken
+        },
         slots=slots,
-        signature=make_policy(settings).settings.signature,
+        signature=policy.settings.signature,
         topics=frozenset(settings.knowledge.topics),
         main_locale=settings.knowledge.main_locale,
     )

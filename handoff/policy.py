@@ -34,6 +34,9 @@ Hours = Annotated[float, Field(gt=0, le=8784)]
 """A year at most: beyond some such bound a moment so far away is in no calendar."""
 
 
+LONGEST_SIGNATURE = 60
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -79,6 +82,7 @@ class SourcePolicy(_Table):
     intents: dict[str, Mode] = Field(default_factory=dict)
     earned: bool | dict[str, bool] | None = None
     quiet_hours: QuietHours | None = None
+    signature: str | None = Field(None, max_length=LONGEST_SIGNATURE)
 
     @field_validator("intents")
     @classmethod
@@ -242,7 +246,10 @@ class PolicySettings(_Table):
     )
 
     signature: str = Field(
-        "", max_length=60, description="said after every prepared answer, such as ^bot; where the law wants disclosure"
+        "",
+        max_length=LONGEST_SIGNATURE,
+        description="said after every prepared answer, such as ^bot, where the law wants disclosure; a source may have "
+        "its own",
     )
     languages: tuple[str, ...] = Field(
         ("en",), min_length=1, description="languages in which an answer may be sure enough to be said alone"
@@ -325,6 +332,11 @@ class Policy:
             return here.intents[intent]
         named = [mode for mode in (here.mode, self.settings.intents.get(intent)) if mode is not None]
         return min(named, key=_CAUTION.__getitem__, default=self.settings.mode)
+
+    def signature(self, source: str) -> str:
+        """Return what is said after every prepared answer on *source*."""
+        own = self.settings.sources.get(source, SourcePolicy()).signature
+        return self.settings.signature if own is None else own
 
     def must_earn(self, source: str, intent: str) -> bool:
         """Tell whether speaking alone about *intent* on *source* has to be earned by people's verdicts."""

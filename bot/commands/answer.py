@@ -76,8 +76,12 @@ def answer(
     if (question is None) is (rows is None):
         raise click.UsageError("give either one QUESTION or --input FILE")
     if rows is not None:
-        _, capabilities, _ = _place(settings, channel, source)
-        answer_rows(settings, Asked(channel, capabilities, folder, taught=taught), rows, target)
+        from bot.app import make_policy
+        from handoff.knowledge.answer import Voice
+
+        name, capabilities, _ = _place(settings, channel, source)
+        voice = Voice.of(channel, capabilities, signature=make_policy(settings).signature(name))
+        answer_rows(settings, Asked(voice, folder, taught=taught), rows, target)
         return
     if target is not None:
         raise click.UsageError("--output goes with --input FILE")
@@ -106,7 +110,7 @@ async def _answer(
             source=name,
             capabilities=capabilities,
             engine=engine,
-            answers=Answers(index, signature=policy.settings.signature, slots=make_standards(settings).slots),
+            answers=Answers(index, slots=make_standards(settings).slots),
             policy=policy,
             now=now,
             records=records,
@@ -156,7 +160,7 @@ async def explain(
 
     (triage,) = await engine.classify([Text(id="question", text=question)])
     query = Query(text=question, language=triage.language.label, embedding=triage.embedding, intent=triage.intent.label)
-    voice = Voice(channel=channel, length=capabilities.length, markdown=capabilities.markdown)
+    voice = Voice.of(channel, capabilities, signature=policy.signature(source))
     (candidates,) = answers.candidates([query], [voice], limit=SHOWN)
     post = Post(
         channel=channel,

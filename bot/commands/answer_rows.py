@@ -21,7 +21,7 @@ from bot.settings import ConfigError, Settings
 
 if TYPE_CHECKING:
     from classifiers.registry import ClassifierEmbedder
-    from connectors.protocol import Capabilities
+    from handoff.knowledge.answer import Voice
     from handoff.knowledge.search import Entry, Index, Query
     from handoff.situation import Candidate
 
@@ -30,10 +30,9 @@ BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where it would be said, the folder to answer from, None for the store; and whether taught heads judge."""
+    """How it would be said, the folder to answer from, None for the store; and whether taught heads judge."""
 
-    channel: str
-    capabilities: Capabilities
+    voice: Voice
     folder: Path | None
     taught: bool = False
 
@@ -96,21 +95,20 @@ def answer_rows(settings: Settings, asked: Asked, source: Path, target: Path | N
 
 async def _answer_rows(settings: Settings, asked: Asked, lines: IO[bytes], out: IO[bytes]) -> None:
     from bot.app import make_policy, make_standards
-    from handoff.knowledge.answer import Answers, Voice
+    from handoff.knowledge.answer import Answers
 
     policy = make_policy(settings).settings
-    voice = Voice(channel=asked.channel, length=asked.capabilities.length, markdown=asked.capabilities.markdown)
     async with (
         judging(settings, taught=asked.taught) as (engine, worn),
         searching(settings, engine, asked.folder) as (index, notes),
     ):
         for note in (*worn, *notes):
             click.echo(note, err=True)
-        answers = Answers(index, signature=policy.signature, slots=make_standards(settings).slots)
+        answers = Answers(index, slots=make_standards(settings).slots)
         rows = _questions(lines)
         while some := [*islice(rows, BATCH)]:
             queries = await _queries(engine, some)
-            found = answers.candidates(queries, [voice] * len(queries), limit=1)
+            found = answers.candidates(queries, [asked.voice] * len(queries), limit=1)
             for (row_id, _, _), query, first in zip(some, queries, found, strict=True):
                 out.write(_line(row_id, first, index.ranking(query), bar=policy.auto_answer_confidence))
             out.flush()

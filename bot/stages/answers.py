@@ -39,7 +39,7 @@ class Knowledge:
         if not len(self):
             return [()] * len(known)
         voices = [
-            Voice(channel=each.kept.post.channel, length=able.length, markdown=able.markdown)
+            Voice.of(each.kept.post.channel, able, signature=self._policy.signature(each.kept.source))
             for each, able in zip(known, capabilities, strict=True)
         ]
         found = self._answers.candidates([_query(each) for each in known], voices, limit=CANDIDATES)
@@ -60,7 +60,7 @@ class Knowledge:
         asked = None if known.triage is None else known.triage.language.label
         same = (each for each in self._doors if each.article.locale.partition("-")[0] == asked)
         entry = next(same, self._doors[0])
-        wording = word(entry.article, voice, signature=self._policy.settings.signature, slots=self._slots)
+        wording = word(entry.article, voice, slots=self._slots)
         return Candidate(
             article_id=entry.id,
             slug=entry.article.slug,
@@ -73,9 +73,7 @@ class Knowledge:
         )
 
     def _made(self, entries: Sequence[Entry]) -> Answers:
-        settings = self._policy.settings
-        index = Index(entries, sure_languages=settings.languages)
-        return Answers(index, signature=settings.signature, slots=self._slots)
+        return Answers(Index(entries, sure_languages=self._policy.settings.languages), slots=self._slots)
 
 
 def _query(known: Known) -> Query:

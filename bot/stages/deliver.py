@@ -263,13 +263,13 @@ class DeliverWork:
 
     def _answers_now(self, standing: Standing) -> Sequence[Candidate]:
         """Return the article that a reply came from, worded as it stands now; nothing when it is not in force."""
-        article, errand, settings = standing.article, standing.errand, self._policy.settings
+        article, errand = standing.article, standing.errand
         if article is None or errand.article_id is None:
             return ()
         kept = standing.known.kept
         able = capabilities_of(self._connectors, kept.source)
-        spoken = Speech(channel=kept.post.channel, length=able.length, markdown=able.markdown)
-        wording = word(article, spoken, signature=settings.signature, slots=self._slots)
+        spoken = Speech.of(kept.post.channel, able, signature=self._policy.signature(kept.source))
+        wording = word(article, spoken, slots=self._slots)
         return (
             Candidate(
                 article_id=errand.article_id,
@@ -279,6 +279,6 @@ class DeliverWork:
                 wording=wording.text,
                 confidence=errand.confidence,
                 fits=wording.fits,
-                is_private_door=article.slug == settings.private.article,
+                is_private_door=article.slug == self._policy.settings.private.article,
             ),
         )

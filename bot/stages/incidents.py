@@ -97,6 +97,5 @@ class Incidents:
         connector = self._connectors.get(source)
         if connector is None:
             return None
-        able = connector.capabilities
-        voice = Voice(channel=connector.channel, length=able.length, markdown=able.markdown)
-        return word(article, voice, signature=self._policy.settings.signature, slots=self._slots).text
+        voice = Voice.of(connector.channel, connector.capabilities, signature=self._policy.signature(source))
+        return word(article, voice, slots=self._slots).text

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import regex
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from connectors.length import LengthRule
+from connectors.protocol import Capabilities
 from handoff.knowledge.article import DEFAULT_WORDING, Article
 from handoff.knowledge.search import Entry, Hit, Index, Query
 from handoff.knowledge.slots import NO_SLOTS, SlotError, Slots
@@ -29,12 +31,19 @@ _MENTION = regex.compile(r"(?<![\w@/])@(?=\w)|(?<![\w/.])/?[uU]/(?=[\w-]{3,20}(?
 class Voice:
     """How we speak on one channel.
 
-    length: None without a limit. markdown: the network shows it; elsewhere it is taken off.
+    length: None without a limit. markdown: the network shows it; elsewhere it is taken off. signature: said after every
+    answer, such as "^Harken bot", which is how disclosure is made where it is due.
     """
 
     channel: str
     length: LengthRule | None = None
     markdown: bool = False
+    signature: str = ""
+
+    @classmethod
+    def of(cls, channel: str, capabilities: Capabilities, *, signature: str) -> Self:
+        """Return how we speak where a connector has these *capabilities*."""
+        return cls(channel=channel, length=capabilities.length, markdown=capabilities.markdown, signature=signature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +54,11 @@ class Wording:
     fits: bool
 
 
-def word(article: Article, voice: Voice, *, signature: str = "", slots: Slots = NO_SLOTS) -> Wording:
+def word(article: Article, voice: Voice, *, slots: Slots = NO_SLOTS) -> Wording:
     """Return what *article* says on a channel: its own wording, else the default one, else the body's first paragraph.
 
-    signature: added after a space, such as "^Harken bot". slots: what fills them; where one cannot be filled nothing is
-    said. A channel's own wording is said as written; the others lose their Markdown where the network does not show it.
+    The voice's signature follows after a space. slots: what fills them; where one cannot be filled nothing is said. A
+    channel's own wording is said as written; the others lose their Markdown where the network does not show it.
     Names lose the sign that calls somebody: whoever is answered is addressed by the network, nobody else is dragged in.
     """
     if (own := article.wordings.get(voice.channel)) is not None:
@@ -62,8 +71,8 @@ def word(article: Article, voice: Voice, *, signature: str = "", slots: Slots = 
         text = slots.fill(text, article.locale)
     except SlotError:
         text = ""
-    if text and signature:
-        text = f"{text} {signature}"
+    if text and voice.signature:
+        text = f"{text} {voice.signature}"
     said = PublicText(uncalled(text))
     return Wording(text=said, fits=bool(said) and (voice.length is None or voice.length.overrun(said) == 0))
 
@@ -146,9 +155,8 @@ def _inline(tokens: Sequence[Token]) -> str:
 class Answers:
     """Finds and words answers; a wording is made once for each article and voice."""
 
-    def __init__(self, index: Index, *, signature: str = "", slots: Slots = NO_SLOTS) -> None:
+    def __init__(self, index: Index, *, slots: Slots = NO_SLOTS) -> None:
         self.index = index
-        self.signature = signature
         self.slots = slots
         self._wordings: dict[tuple[int, Voice], Wording] = {}
 
@@ -172,5 +180,5 @@ class Answers:
     def _word(self, entry: Entry, voice: Voice) -> Wording:
         key = (entry.id, voice)
         if key not in self._wordings:
-            self._wordings[key] = word(entry.article, voice, signature=self.signature, slots=self.slots)
+            self._wordings[key] = word(entry.article, voice, slots=self.slots)
         return self._wordings[key]

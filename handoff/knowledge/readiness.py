@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -86,7 +86,10 @@ class Guess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standards:
-    """What wordings are held against. topics: the taxonomy, empty for any. main_locale: what others translate."""
+    """What wordings are held against. topics: the taxonomy, empty for any. main_locale: what others translate.
+
+    signature: said on channels that no source is configured for.
+    """
 
     voices: Mapping[str, Voice] = field(default_factory=lambda: MappingProxyType({}))
     slots: Slots = NO_SLOTS
@@ -97,7 +100,10 @@ class Standards:
     def voices_for(self, article: Article) -> list[Voice]:
         """Return how *article* may have to be said: on each configured channel, and where it has its own wording."""
         names = {*self.voices, *article.wordings} - {DEFAULT_WORDING}
-        return [self.voices.get(name) or USUAL_VOICES.get(name) or Voice(channel=name) for name in sorted(names)]
+        return [self.voices.get(name) or self._usual(name) for name in sorted(names)]
+
+    def _usual(self, channel: str) -> Voice:
+        return replace(USUAL_VOICES.get(channel, Voice(channel=channel)), signature=self.signature)
 
 
 NO_STANDARDS = Standards()
@@ -169,11 +175,11 @@ def lix(text: str) -> int | None:
 
 def _voices(article: Article, standards: Standards) -> list[Voice]:
     # Without any channel, its default wording is looked at all the same.
-    return standards.voices_for(article) or [Voice(channel=DEFAULT_WORDING)]
+    return standards.voices_for(article) or [Voice(channel=DEFAULT_WORDING, signature=standards.signature)]
 
 
 def _said(article: Article, voice: Voice, standards: Standards) -> Wording:
-    return word(article, voice, signature=standards.signature, slots=standards.slots)
+    return word(article, voice, slots=standards.slots)
 
 
 def _whole(article: Article, standards: Standards) -> Iterator[Finding]:

@@ -154,7 +154,8 @@ class Bench:
         ]
 
     def _candidate(self, entry: Entry, known: Known, able: Capabilities) -> Candidate:
-        voice = Voice(channel=known.kept.post.channel, length=able.length, markdown=able.markdown)
+        signature = self.parts.policy.signature(known.kept.source)
+        voice = Voice.of(known.kept.post.channel, able, signature=signature)
         wording = word(entry.article, voice)
         return Candidate(
             article_id=entry.id,

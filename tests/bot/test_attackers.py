@@ -177,7 +177,7 @@ def check(bench: ChatBench) -> Counter[str]:
     said = Counter(reply.text for reply in bench.speaker.ledger)
     ready = Counter(each.text for each in bench.replies() if each.state == ReplyState.INTENDED)
     allowed = approved()
-    assert allowed == {word(each, Voice(channel="x"), signature=SIGNATURE, slots=SLOTS).text for each in SHELF}, (
+    assert allowed == {word(each, Voice(channel="x", signature=SIGNATURE), slots=SLOTS).text for each in SHELF}, (
         "composed by code as by hand"
     )
     assert set(said + ready) <= allowed, set(said + ready) - allowed

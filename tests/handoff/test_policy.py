@@ -58,6 +58,7 @@ def test_the_most_specific_mode_is_taken(
         ({"intents": {"refunds": "auto"}}, "'refunds' is no intent; there are: account_access"),
         ({"sources": {"x": {"intents": {"refunds": "auto"}}}}, "'refunds' is no intent"),
         ({"sources": {"x": {"modus": "auto"}}}, "modus"),
+        ({"sources": {"x": {"signature": "^" * 61}}}, "at most 60 characters"),
         ({"ignore": ["chatter"]}, "'chatter' is no intent"),
         ({"auto_answer_confidence": 90}, "less than or equal to 1"),
         ({"stale_after_hours": 0}, "greater than 0"),
@@ -106,6 +107,13 @@ EARNERS: list[tuple[dict[str, Any], bool, str]] = [
 @pytest.mark.parametrize(("settings", "must", "because"), EARNERS, ids=[row[2] for row in EARNERS])
 def test_what_must_earn_to_be_answered_alone(settings: dict[str, Any], must: bool, because: str) -> None:
     assert make_policy(**settings).must_earn("x", "praise") is must, because
+
+
+def test_a_source_may_sign_in_its_own_way_or_not_at_all() -> None:
+    policy = make_policy(
+        signature="^bot", sources={"reddit": {"signature": "I am a bot."}, "mastodon": {"signature": ""}}
+    )
+    assert [policy.signature(source) for source in ("x", "reddit", "mastodon")] == ["^bot", "I am a bot.", ""]
 
 
 QUIET: list[tuple[str, str, str, str, bool]] = [

@@ -79,7 +79,7 @@ def test_what_is_private_is_no_text_and_shows_itself_to_nobody_by_accident(kind:
 def test_composing_takes_nothing_private(kind: type[PrivateText]) -> None:
     leak = Article(slug="a", locale="en", title="A", wordings={"default": kind("order 4711")})  # type: ignore[dict-item]
     with pytest.raises((TypeError, AttributeError)):
-        word(leak, Voice(channel="x"), signature="^bot")
+        word(leak, Voice(channel="x", signature="^bot"))
 
 
 def test_what_mypy_refuses_is_marked_below() -> None:

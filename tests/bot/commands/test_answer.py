@@ -26,7 +26,7 @@ HOURS = Article(
 async def ask(policy: Policy, question: str = "When do you open on Sundays?", **options: Any) -> Explanation:
     records = {("product_question", "x-main"): PROVEN}
     values: dict[str, Any] = {"channel": "x", "source": "x-main", "capabilities": ABLE, "records": records, **options}
-    answers = Answers(Index([Entry(id=1, article=HOURS)]), signature=policy.settings.signature)
+    answers = Answers(Index([Entry(id=1, article=HOURS)]))
     return await explain(question, engine=PlainEngine(), answers=answers, policy=policy, now=NOW, **values)
 
 

@@ -32,6 +32,14 @@ async def test_a_sure_answer_is_said_once_and_the_post_is_answered(store: Store)
     assert bench.outcomes() == [Outcome.ANSWERED]
 
 
+async def test_a_source_says_its_own_signature(store: Store) -> None:
+    bench = Bench(store, policy={"signature": "^bot", "sources": {"x": {"signature": "^Lark's bot"}}})
+    bench.hear(make_post(1))
+    await bench.decide()
+    await bench.deliver()
+    assert [reply.text.rpartition(" ^")[2] for reply in bench.speaker.ledger] == ["Lark's bot"]
+
+
 @pytest.mark.parametrize("taken", [True, False])
 async def test_an_ambiguous_send_is_looked_up_before_anything_is_said_again(store: Store, *, taken: bool) -> None:
     error = AmbiguousWrite("no answer")

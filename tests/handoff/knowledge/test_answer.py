@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,10 +35,10 @@ def test_then_the_default_wording_then_the_first_paragraph() -> None:
 
 
 def test_a_signature_follows_and_counts() -> None:
-    assert word(make_article(), X, signature="^bot").text == "Five working days. ^bot"
+    assert word(make_article(), replace(X, signature="^bot")).text == "Five working days. ^bot"
     tight = Voice(channel="x", length=LengthRule(unit=Unit.CHARACTERS, limit=18))
     assert word(make_article(), tight).fits
-    assert not word(make_article(), tight, signature="^bot").fits
+    assert not word(make_article(), replace(tight, signature="^bot")).fits
 
 
 def test_each_network_measures_in_its_own_way() -> None:
@@ -99,7 +100,8 @@ def test_nothing_of_a_post_enters_a_wording() -> None:
 
 def test_one_batch_speaks_in_many_voices() -> None:
     article = make_article(wordings={"x": "short", "reddit": "**long**"}, questions=("where is my money",))
-    answers = Answers(Index([Entry(id=3, article=article)]), signature="^b")
+    answers = Answers(Index([Entry(id=3, article=article)]))
     query = Query(text="where is my money", language="en")
-    said = [each[0].wording for each in answers.candidates([query, query], [X, REDDIT])]
-    assert said == ["short ^b", "**long** ^b"]
+    voices = [replace(X, signature="^b"), X, replace(REDDIT, signature="*I am a bot.*")]
+    said = [each[0].wording for each in answers.candidates([query] * 3, voices)]
+    assert said == ["short ^b", "short", "**long** *I am a bot.*"]

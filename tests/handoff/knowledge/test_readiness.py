@@ -89,7 +89,7 @@ def test_a_default_text_that_is_too_long_is_no_fault_but_not_ready() -> None:
 
 def test_the_signature_and_what_the_channel_adds_count() -> None:
     rule = LengthRule(unit=Unit.CHARACTERS, limit=20, reserve=5)
-    standards = Standards(voices={"x": Voice(channel="x", length=rule)}, signature="^Lark")
+    standards = Standards(voices={"x": Voice(channel="x", length=rule, signature="^Lark")}, signature="^Somebody else")
     assert check(article(x="123456789"), standards)[0].used == 20
     assert faults(article(x="1234567890"), standards) == ["x: is 1 characters too long (21 of 20); shorten it"]
 

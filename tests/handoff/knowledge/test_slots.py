@@ -95,14 +95,14 @@ def article(**wordings: str) -> Article:
 
 
 def test_a_wording_is_measured_as_it_is_said() -> None:
-    voice = Voice(channel="x", length=LengthRule(unit=Unit.WEIGHTED, limit=30))
-    said = word(article(x="See {order_status_url}"), voice, slots=SLOTS, signature="^L")
+    voice = Voice(channel="x", length=LengthRule(unit=Unit.WEIGHTED, limit=30), signature="^L")
+    said = word(article(x="See {order_status_url}"), voice, slots=SLOTS)
     assert (said.text, said.fits) == ("See https://example.com/orders ^L", True)
-    assert not word(article(x="Now see {order_status_url}"), voice, slots=SLOTS, signature="^L").fits
+    assert not word(article(x="Now see {order_status_url}"), voice, slots=SLOTS).fits
 
 
 def test_nothing_is_said_where_a_slot_cannot_be_filled() -> None:
-    said = word(article(default="See {order_url}"), Voice(channel="x"), slots=SLOTS, signature="^L")
+    said = word(article(default="See {order_url}"), Voice(channel="x", signature="^L"), slots=SLOTS)
     assert (said.text, said.fits) == ("", False)
     assert word(article(default="See {order_status_url}"), Voice(channel="x")).text == ""
 
