@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from hypothesis import HealthCheck, settings
 
 from bot.store.engine import Store
@@ -16,6 +18,17 @@ from tests.databases import fresh_postgres, fresh_sqlite, make_schema, postgres_
 # How long an example takes says something of the machine, not of the code: pytest's own time-out ends what hangs.
 settings.register_profile("harken", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("harken")
+
+
+@pytest.fixture(autouse=True)
+def unheard_logs() -> Iterator[None]:
+    """Take back what a command that ran in this process did to logging."""
+    yield
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if type(each) is logging.StreamHandler]:
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

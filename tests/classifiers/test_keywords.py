@@ -18,6 +18,8 @@ from tests.classifiers.contract import ClassifierContract
 
 
 class TestContract(ClassifierContract):
+    busy = 2_000
+
     @pytest_asyncio.fixture
     async def engine(self, rules: Keywords) -> AsyncIterator[ClassifierEmbedder]:
         yield rules

@@ -79,7 +79,7 @@ class Bench(Rig):
 
     @pytest.fixture
     async def connector(self, network: BlueskyNetwork, clock: HandClock) -> AsyncIterator[BlueskyConnector]:
-        async with self.make_connector(network, clock, timeout_s=2, queries=["late parcel"]) as connector:
+        async with self.make_connector(network, clock, timeout_s=5, queries=["late parcel"]) as connector:
             yield connector
 
     async def reply(self, connector: BlueskyConnector, network: BlueskyNetwork, words: str, **post: Any) -> Reply:

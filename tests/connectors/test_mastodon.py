@@ -82,7 +82,7 @@ class Bench(Rig):
 
     @pytest.fixture
     async def connector(self, network: MastodonNetwork, clock: HandClock) -> AsyncIterator[MastodonConnector]:
-        async with self.make_connector(network, clock, timeout_s=2, queries=["#parcel", "late parcel"]) as connector:
+        async with self.make_connector(network, clock, timeout_s=5, queries=["#parcel", "late parcel"]) as connector:
             yield connector
 
     async def reply(self, connector: MastodonConnector, network: MastodonNetwork, words: str, **post: Any) -> Reply:
