@@ -9,6 +9,7 @@ are seen on threads of their own: in a storm a look must not queue up behind the
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -149,9 +150,9 @@ class Brakes:
         else:
             self._take(said)
             await self._at_files(self._write, said, here)
+        standing = Counter(each.target.scope for each in await self._at_files(self.standing))
         for scope in Scope:
-            count = sum(1 for each in self.standing() if each.target.scope is scope)
-            metrics.brakes.labels(scope=scope).set(count)
+            metrics.brakes.labels(scope=scope).set(standing[scope])
 
     async def _at_files(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._files, partial(work, *args, **kwargs))
