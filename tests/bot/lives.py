@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -109,9 +110,12 @@ def main(path: Path) -> None:
     for _ in range(span.kills):
         kind = dice.random()
         seconds = span.longest_s * dice.random() ** 2
-        is_early, is_aimed = kind < span.early, kind > 1 - span.aimed
-        is_busy = 0 <= kind - span.early < span.busy
-        tell(_one(span, settings, file, is_early=is_early, is_aimed=is_aimed, is_busy=is_busy, seconds=seconds))
+        is_early, aim = kind < span.early, None
+        if not is_early and kind < span.early + span.busy:
+            aim = _is_busy
+        elif kind > 1 - span.aimed:
+            aim = _is_sending
+        tell(_one(span, settings, file, is_early=is_early, aim=aim, seconds=seconds))
     tell(_last(span, settings, file))
 
 
@@ -122,7 +126,13 @@ def tell(life: Life) -> None:
 
 
 def _one(
-    span: Lifespan, settings: Settings, file: Path, *, is_early: bool, is_aimed: bool, is_busy: bool, seconds: float
+    span: Lifespan,
+    settings: Settings,
+    file: Path,
+    *,
+    is_early: bool,
+    aim: Callable[[Path], bool] | None,
+    seconds: float,
 ) -> Life:
     reader, writer = os.pipe()
     child = _fork(span, settings, writer)
@@ -130,10 +140,9 @@ def _one(
     if not is_early:
         os.read(reader, 1)  # ready, or dead
     os.close(reader)
-    if is_aimed or is_busy:
+    if aim is not None:
         until = time.monotonic() + AIM_S
-        is_there = _is_sending if is_aimed else _is_busy
-        while not is_there(file) and time.monotonic() < until:
+        while not aim(file) and time.monotonic() < until:
             time.sleep(0.002)
         seconds = 0.0
     time.sleep(seconds)
@@ -210,10 +219,8 @@ def _is_calm(file: Path, posts: int) -> bool:
 
 
 def _is_busy(file: Path) -> bool:
-    return _ask(file, "SELECT COUNT(*) FROM job WHERE claimed_until IS NOT NULL AND done_at IS NULL") not in (
-        None,
-        (0,),
-    )
+    taken = "SELECT COUNT(*) FROM job WHERE claimed_until IS NOT NULL AND done_at IS NULL"
+    return _ask(file, taken) not in (None, (0,))
 
 
 def _is_sending(file: Path) -> bool:

@@ -24,13 +24,8 @@ async def test_the_first_tick_comes_at_once_where_wanted() -> None:
 
     schedule.every(3600, call, name="at once", at_once=True)
     schedule.every(3600, never, name="in an hour", at_once=False)
-    schedule.start()
-    try:
-        async with asyncio.timeout(5):
-            await came.wait()
-    finally:
-        schedule.stop()
-        schedule.stop()
+    await logs_until(came, schedule)
+    schedule.stop()
 
 
 async def logs_until(done: asyncio.Event, schedule: Schedule) -> list[MutableMapping[str, Any]]:
