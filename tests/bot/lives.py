@@ -60,7 +60,7 @@ class Lifespan:
     longest_s: float = 0.35
     early: float = 0.15
     aimed: float = 0.08
-    busy: float = 0.3
+    busy: float = 0.2
     posts: int = 0
     drain_at_sending: bool = False
     calm_s: float = 150.0

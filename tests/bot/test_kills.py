@@ -125,7 +125,6 @@ def test_nothing_is_lost_or_said_twice_however_often_it_is_killed(
                 count=2 * kills,
                 start=clock(),
                 length=timedelta(seconds=(kills - WARM_LIVES) * life_s * RATE),
-                bursts=kills // 2,
                 read_every=50,
                 pause=timedelta(seconds=20),
             )
